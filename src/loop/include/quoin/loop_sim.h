@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The simulated twin: any number of loops in one thread, time that moves only when nobody has
+ * anything to do, and every choice (which loop turns next, in which order tasks that are ready
+ * together run, how long offloaded work takes) taken from one seed.
+ * Same seed, same program: same run.
+ */
+#ifndef QUOIN_LOOP_SIM_H
+#define QUOIN_LOOP_SIM_H
+
+#include <quoin/loop.h>
+
+struct loop_sim;
+
+/* Never fails: aborts when memory is exhausted. */
+struct loop_sim *loop_sim_new(uint64_t seed);
+
+/* Frees the world and its loops. */
+void loop_sim_free(struct loop_sim *sim);
+
+/* A new loop of this world; freed with it. */
+struct loop *loop_sim_add(struct loop_sim *sim);
+
+/*
+ * Runs turns until nothing is ready and no timer is armed (returns true), until `*stop` becomes
+ * true (returns true), or until virtual time passes `deadline_ns` or `turns_max` turns were run
+ * (returns false: a hang). `stop` may be NULL.
+ */
+MUST_CHECK bool loop_sim_run(struct loop_sim *sim, const bool *stop, uint64_t deadline_ns,
+			     uint64_t turns_max);
+
+/* Virtual time, ns since the world began. */
+uint64_t loop_sim_now_ns(const struct loop_sim *sim);
+
+/* The world's generator: use it for every choice that belongs to the seed. */
+struct random *loop_sim_random(struct loop_sim *sim);
+
+#endif
