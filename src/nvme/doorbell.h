@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Doorbells: where tails and heads come from, and when the controller may sleep. */
+#ifndef NVME_DOORBELL_H
+#define NVME_DOORBELL_H
+
+#include <stdatomic.h>
+
+#include <quoin/guest.h>
+#include <quoin/loop.h>
+#include <quoin/nvme.h>
+
+struct nvme_cq;
+struct nvme_request;
+struct nvme_sq;
+
+struct nvme_doorbells {
+	struct loop_poller poller;
+	bool polling;	     /* the poller is with the loop */
+	bool in_poll;	     /* inside poll(): interrupts are decided at its end */
+	unsigned first;	     /* the queue the next poll begins with */
+	uint64_t generation; /* of guest memory, when the pages below were looked up */
+
+	/* Doorbell Buffer Config (shadow mode). */
+	bool configured;
+	struct guest_addr shadow_addr, event_addr;
+	_Atomic uint32_t *shadow; /* NULL: not configured or out of reach */
+	_Atomic uint32_t *event;
+
+	/* Adaptive polling. */
+	uint64_t window_ns; /* how long to poll after the last work */
+	uint64_t last_work_ns;
+	uint64_t slept_ns; /* when it last went to sleep; 0 = awake */
+
+	/* Mapped mode. */
+	struct loop_timer back_off;
+	uint64_t back_off_ns;
+};
+
+void nvme_doorbells_init(struct nvme_controller *c);
+
+/* With the admin queue live / before the queues are dropped. Stop forgets the buffers. */
+void nvme_doorbells_start(struct nvme_controller *c);
+void nvme_doorbells_stop(struct nvme_controller *c);
+
+/* A write into BAR0's doorbell page; `offset` counts from its start. */
+void nvme_doorbell_write(struct nvme_controller *c, unsigned offset, const void *data,
+			 unsigned length);
+
+/* Admin command 7Ch. */
+void nvme_doorbell_buffer_config(struct nvme_request *req);
+
+/* A queue was made: its words start at zero. */
+void nvme_doorbell_sq_started(struct nvme_controller *c, struct nvme_sq *sq);
+void nvme_doorbell_cq_started(struct nvme_controller *c, struct nvme_cq *cq);
+
+/* Takes the newest tail / head from where the guest leaves them. */
+void nvme_doorbell_sq_refresh(struct nvme_controller *c, struct nvme_sq *sq);
+void nvme_doorbell_cq_refresh(struct nvme_controller *c, struct nvme_cq *cq);
+
+/* Guest memory changed: look the buffers up again. */
+void nvme_doorbells_memory_changed(struct nvme_controller *c);
+
+#endif

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A command on its way, and the namespace it works on.
+ *
+ * Life of a request: taken from the pool when its SQE is fetched, executed, completed once with
+ * nvme_request_complete(); it goes back to the pool when its CQE is posted. A reset makes all
+ * requests in flight "of an old life": their completion then only gives the request back.
+ */
+#ifndef NVME_REQUEST_H
+#define NVME_REQUEST_H
+
+#include <quoin/block.h>
+#include <quoin/guest.h>
+
+#include "queue.h"
+#include "spec.h"
+
+#define NVME_MDTS_BYTES ((uint64_t)NVME_PAGE << NVME_MDTS_SHIFT)
+#define NVME_PIECES_MAX ((unsigned)(1U << NVME_MDTS_SHIFT) + 1)
+
+enum nvme_request_state {
+	NVME_REQUEST_FREE,
+	NVME_REQUEST_RUNNING,  /* executing, or at the block layer */
+	NVME_REQUEST_PARKED,   /* waits for something without end: an event, a queue to empty */
+	NVME_REQUEST_FINISHED, /* status known, CQE not posted */
+};
+
+struct nvme_request {
+	/* Hot: the first two cache lines are all a read of one page needs beside `block`. */
+	struct nvme_controller *controller;
+	struct nvme_request *next_free;
+	struct nvme_sq *sq;
+	struct nvme_cq *cq;
+	struct nvme_namespace *namespace; /* counted in its in_flight, or NULL */
+	uint32_t life;			  /* the controller's, when the command was fetched */
+	uint16_t status;
+	uint16_t sq_id;
+	uint32_t result; /* CQE DW0 */
+	uint8_t state;	 /* enum nvme_request_state */
+	bool reserved;	 /* a slot of `cq` is promised to it */
+	bool stepping;	 /* inside nvme_request_step(): do not recurse */
+	bool step_again;
+	struct nvme_command command;
+	struct guest_hold hold;
+	uint64_t slba;
+	uint64_t data_bytes;
+	unsigned piece_count;
+	struct block_request block;
+
+	/* Cold: commands of several steps, bounce buffers, waiting. */
+	struct list node;      /* a CQ's finished list, the bounce waiters, or the owner's */
+	struct nvme_wait wait; /* for exclusive use of the namespace */
+	uint8_t *bounce;       /* from the controller's pool, or NULL */
+	void (*resume)(struct nvme_request *req); /* after waiting for a bounce buffer or a gate */
+	void (*step)(struct nvme_request *req);	  /* next step after a block request ended */
+	void (*then)(struct nvme_request *req);	  /* after nvme_request_flush_all() */
+	int step_result;
+	unsigned index;
+	uint64_t cursor;
+	struct nvme_request *partner; /* the other half of a fused pair */
+	struct iovec pieces[NVME_PIECES_MAX];
+};
+
+/*
+ * nvme_namespaces are slots of the controller; slot nsid - 1 is in use when `channel` is set.
+ * Exclusive use (format, detach, fused commands): see gate.c.
+ */
+struct nvme_namespace {
+	struct nvme_controller *controller;
+	unsigned nsid;
+	struct block_channel *channel; /* NULL: not there */
+	unsigned lba_shift;
+	uint64_t block_count;
+	bool attached; /* the guest may detach and attach it (namespace attachment) */
+	bool read_only;
+	bool formatting; /* commands end with "format in progress" */
+	bool gated;	 /* somebody waits for, or has, exclusive use: commands queue up */
+	uint8_t nguid[16];
+	uint8_t uuid[16];
+	unsigned in_flight;
+	struct list gate_waiters; /* struct nvme_wait; the first one owns the gate when granted */
+	bool gate_granted;
+	struct list gated_requests; /* struct nvme_request, through node */
+	struct nvme_wait *detaching;
+};
+
+/* --- Requests (request.c) ------------------------------------------------------------------ */
+
+/* `count` requests; -ENOMEM. */
+MUST_CHECK int nvme_requests_init(struct nvme_controller *c, unsigned count);
+void nvme_requests_fini(struct nvme_controller *c);
+
+/*
+ * Ends a command, exactly once, from anywhere in the loop's thread: status (with NVME_DNR where
+ * due) and CQE DW0. Gives back namespace, hold and bounce buffer, counts, logs errors, posts the
+ * CQE now or when its ring has room and memory. `req` is gone after this.
+ */
+void nvme_request_complete(struct nvme_request *req, uint16_t status, uint32_t dw0);
+
+/*
+ * The command will wait for an outside event (AER, Delete SQ): gives back its CQ slot, and no
+ * reset, shutdown or deletion waits for it. Whoever parked it completes it later; on a reset its
+ * owner must complete it too (with any status; nothing is posted).
+ */
+void nvme_request_park(struct nvme_request *req);
+
+/* Runs step functions of a multi-step command without recursion: calls req->step now, or, when
+ * called from inside a step, once that returns. */
+void nvme_request_step(struct nvme_request *req);
+
+/* --- Exclusive use of a namespace (gate.c) -------------------------------------------------- */
+
+void nvme_gate_init(struct nvme_namespace *ns);
+
+/* New commands queue up; wait->done() is called, maybe at once, when none is in flight and all
+ * earlier owners have left. */
+void nvme_gate_enter(struct nvme_namespace *ns, struct nvme_wait *wait);
+
+/* The owner leaves; commands that queued up are looked at anew (they may find it detached). */
+void nvme_gate_leave(struct nvme_namespace *ns, struct nvme_wait *wait);
+
+/* A command of the namespace ended and in_flight is 0. */
+void nvme_gate_idle(struct nvme_namespace *ns);
+
+#endif
