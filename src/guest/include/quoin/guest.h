@@ -25,6 +25,7 @@
 
 #include <quoin/base.h>
 #include <quoin/base_list.h>
+#include <quoin/base_math.h>
 
 /* An address in the client's I/O space (IOVA). */
 struct guest_addr {
@@ -51,7 +52,7 @@ void guest_memory_free(struct guest_memory *memory);
  * Adds a region. `fd` (borrowed) may be -1: the range is then known but every access fails.
  * An identical repeat is accepted. `prot` is a set of enum guest_prot.
  * -EINVAL (zero size, not page aligned, wraps, no prot), -EEXIST (overlaps), -ENOSPC (too many
- * regions), or what mmap said.
+ * regions), -EPERM (a FUSE file), or what mmap said. The file offset may be any.
  */
 MUST_CHECK int guest_memory_map(struct guest_memory *memory, struct guest_addr start,
 				uint64_t size_bytes, unsigned prot, int fd, uint64_t fd_offset);
@@ -98,8 +99,8 @@ bool guest_memory_is_private(const struct guest_memory *memory);
  * descriptor, lacks `prot`, or when it crosses into a region that is not adjacent in our memory
  * as well. length > 0.
  */
-void *guest_resolve(struct guest_memory *memory, struct guest_addr addr, uint64_t length,
-		    unsigned prot);
+static inline void *guest_resolve(struct guest_memory *memory, struct guest_addr addr,
+				  uint64_t length, unsigned prot);
 
 /*
  * As above for a range that may cross regions: appends pieces to iov[*count], at most up to
@@ -115,6 +116,30 @@ MUST_CHECK int guest_copy_from(struct guest_memory *memory, void *to, struct gue
 			       uint64_t length);
 MUST_CHECK int guest_copy_to(struct guest_memory *memory, struct guest_addr to, const void *from,
 			     uint64_t length);
+
+/* The region that was hit last; guest_resolve() looks no further when it is hit again. */
+struct guest_window {
+	uint64_t start;
+	uint64_t size_bytes; /* 0: nothing */
+	char *base;	     /* NULL: known, but not accessible */
+	unsigned prot;
+};
+
+void *guest_resolve_slow(struct guest_memory *memory, struct guest_addr addr, uint64_t length,
+			 unsigned prot);
+
+static inline void *guest_resolve(struct guest_memory *memory, struct guest_addr addr,
+				  uint64_t length, unsigned prot)
+{
+	/* A guest_memory begins with its window. */
+	const struct guest_window *window = (const void *)memory;
+	uint64_t offset = addr.value - window->start;
+
+	if (LIKELY(range_within(offset, length, window->size_bytes) &&
+		   (window->prot & prot) == prot && window->base))
+		return window->base + offset;
+	return guest_resolve_slow(memory, addr, length, prot);
+}
 
 /* --- Holds --------------------------------------------------------------------------------- */
 
