@@ -32,7 +32,6 @@ struct guard_slot {
 /* The handler has no argument of ours: process-wide by nature. */
 static struct guard_slot guard_slots[GUEST_GUARD_SLOTS];
 static atomic_uint guard_slots_end; /* no slot at or after this one was ever used */
-static atomic_bool guard_installed;
 static struct sigaction guard_previous;
 
 static void slot_write(struct guard_slot *slot, void *start, size_t size_bytes, _Atomic bool *lost)
@@ -132,10 +131,14 @@ static void guard_handle(int signal_number, siginfo_t *info, void *context)
 void guest_sigbus_install(void)
 {
 	struct sigaction action = {.sa_sigaction = guard_handle, .sa_flags = SA_SIGINFO};
+	struct sigaction current;
 
-	if (atomic_exchange(&guard_installed, true))
-		return;
 	sigemptyset(&action.sa_mask);
-	if (sigaction(SIGBUS, &action, &guard_previous) < 0)
+	if (sigaction(SIGBUS, NULL, &current) < 0)
+		UNREACHABLE();
+	if ((current.sa_flags & SA_SIGINFO) && current.sa_sigaction == guard_handle)
+		return;
+	guard_previous = current;
+	if (sigaction(SIGBUS, &action, NULL) < 0)
 		UNREACHABLE();
 }

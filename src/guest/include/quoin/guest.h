@@ -152,7 +152,7 @@ struct guest_hold guest_hold_take(struct guest_memory *memory);
 /* May complete unmaps (calls their done()). Dropping an empty hold is a no-op. Empties `hold`. */
 void guest_hold_drop(struct guest_memory *memory, struct guest_hold *hold);
 
-/* Installs the process-wide SIGBUS handler; once, before the first map. */
+/* Installs the process-wide SIGBUS handler, before the first map. Again is harmless. */
 void guest_sigbus_install(void);
 
 #endif
