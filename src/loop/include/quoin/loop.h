@@ -103,7 +103,10 @@ void loop_call(struct loop *loop, void (*fn)(void *arg), void *arg);
 
 struct loop_timer {
 	uint64_t deadline_ns;
-	unsigned heap_index; /* 0 = not armed */
+	uint64_t sequence;	  /* 0 = not armed; equal deadlines fire in the order of arming */
+	struct loop_timer *child; /* the next three: the loop's pairing heap */
+	struct loop_timer *sibling;
+	struct loop_timer **link; /* the pointer that points here */
 	void (*fire)(struct loop_timer *timer);
 };
 
@@ -114,7 +117,7 @@ void loop_timer_arm(struct loop *loop, struct loop_timer *timer, uint64_t deadli
 void loop_timer_disarm(struct loop *loop, struct loop_timer *timer);
 static inline bool loop_timer_armed(const struct loop_timer *timer)
 {
-	return timer->heap_index != 0;
+	return timer->sequence != 0;
 }
 
 /* --- Pollers: sources without a file descriptor ------------------------------------------ */

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * File I/O of a real loop: requests become submission entries at once and reach the kernel in
+ * one batch at the end of the turn. At most `in_flight_max` are out, which is what the completion
+ * queue holds; the rest wait in a list, in order.
+ */
+#include "real.h"
+
+static void prepare_rw(struct io_uring_sqe *sqe, const struct loop_io *io)
+{
+	const bool is_read = io->op == LOOP_IO_READV;
+
+	/* One piece needs no vector: the plain operations spare the kernel its copy. */
+	if (io->iov_count == 1)
+		io_uring_prep_rw(is_read ? IORING_OP_READ : IORING_OP_WRITE, sqe, io->fd,
+				 io->iov->iov_base, (unsigned)io->iov->iov_len, io->offset);
+	else
+		io_uring_prep_rw(is_read ? IORING_OP_READV : IORING_OP_WRITEV, sqe, io->fd, io->iov,
+				 io->iov_count, io->offset);
+	sqe->rw_flags = io->flags;
+}
+
+static void prepare(struct io_uring_sqe *sqe, struct loop_io *io)
+{
+	switch (io->op) {
+	case LOOP_IO_READV:
+	case LOOP_IO_WRITEV:
+		prepare_rw(sqe, io);
+		break;
+	case LOOP_IO_FDATASYNC:
+		io_uring_prep_fsync(sqe, io->fd, IORING_FSYNC_DATASYNC);
+		break;
+	case LOOP_IO_FALLOCATE:
+		io_uring_prep_fallocate(sqe, io->fd, io->flags, io->offset, io->length_bytes);
+		break;
+	default:
+		UNREACHABLE();
+	}
+	sqe->user_data = (uintptr_t)io;
+}
+
+static bool try_start(struct real_loop *real, struct loop_io *io)
+{
+	struct io_uring_sqe *sqe;
+
+	if (real->ring.in_flight >= real->ring.in_flight_max)
+		return false;
+	sqe = io_uring_get_sqe(&real->ring.uring);
+	if (sqe == NULL)
+		return false;
+	prepare(sqe, io);
+	real->ring.in_flight++;
+	core_count(&real->core.counters.io_submitted, 1);
+	return true;
+}
+
+void loop_io_submit(struct loop *loop, struct loop_io *io)
+{
+	struct real_loop *real = real_of(loop);
+
+	ASSERT(loop->twin == &real_twin);
+	if (!list_empty(&real->ring.waiting) || !try_start(real, io))
+		list_append(&real->ring.waiting, &io->node);
+}
+
+void io_refill(struct real_loop *real)
+{
+	struct list *waiting = &real->ring.waiting;
+
+	while (!list_empty(waiting)) {
+		struct loop_io *io = container_of(waiting->next, struct loop_io, node);
+
+		/* When the submission queue is full, one submit makes room. */
+		if (!try_start(real, io)) {
+			ring_submit(real);
+			if (!try_start(real, io))
+				return;
+		}
+		list_remove(&io->node);
+	}
+}
+
+void loop_io_flush(struct loop *loop)
+{
+	struct real_loop *real = real_of(loop);
+
+	ASSERT(loop->twin == &real_twin);
+	io_refill(real);
+	ring_submit(real);
+}
+
+void io_complete(struct real_loop *real, struct loop_io *io, int result)
+{
+	real->ring.in_flight--;
+	io->result = result;
+	io->done(io);
+}
