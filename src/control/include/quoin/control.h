@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The daemon's verbs, without HTTP: workers, targets, and the file that remembers them.
+ *
+ * One thread at a time calls these functions (never a worker). They block until the workers have
+ * done their part, but never wait for a client.
+ *
+ * A verb that changes something saves the state before it says yes: what was answered with 0 is
+ * still there after a kill. A verb that cannot save undoes itself.
+ */
+#ifndef QUOIN_CONTROL_H
+#define QUOIN_CONTROL_H
+
+#include <quoin/base.h>
+#include <quoin/base_err.h>
+#include <quoin/control_spec.h>
+#include <quoin/vfio_user.h>
+
+#define CONTROL_TARGETS_MAX 256
+#define CONTROL_WORKERS_MAX 64
+#define CONTROL_MEMORY_MIN (96 * MiB)
+#define CONTROL_MEMORY_DEFAULT (256 * MiB)
+
+struct control;
+
+struct control_params {
+	const char *state_dir;	 /* exists or is created with mode 0700; locked */
+	const char *runtime_dir; /* default place of the targets' sockets; the same */
+	unsigned workers;      /* 0 = default: one per CPU in `cpus`, else by the machine's size */
+	const char *cpus;      /* "0-3,8": workers are pinned, in turn; NULL = not pinned */
+	uint64_t memory_bytes; /* bound on what targets may take; 0 = default */
+	bool test_volumes;     /* error: and delay: may be used */
+};
+
+/*
+ * Locks the state directory, starts the workers, restores the targets. A target that cannot be
+ * restored is kept as failed; a state file that cannot be understood is an error. -EBUSY (another
+ * daemon has the directory), -EINVAL, -EUCLEAN (state file), ...
+ */
+MUST_CHECK int control_new(const struct control_params *params, struct control **ret_control,
+			   struct err *err);
+
+/* Disconnects clients, waits for I/O in flight, stops the workers. NULL is allowed. */
+void control_free(struct control *control);
+
+unsigned control_worker_count(const struct control *control);
+
+struct control_worker_info {
+	int cpu; /* -1 = not pinned */
+	unsigned targets;
+	struct loop_stats loop;
+};
+
+/* index < control_worker_count(). */
+void control_worker_info(const struct control *control, unsigned index,
+			 struct control_worker_info *ret_info);
+
+/* --- Targets ------------------------------------------------------------------------------ */
+
+unsigned control_target_count(const struct control *control);
+
+/* The name of the index-th target, in order of creation; valid until the next verb. */
+const char *control_target_name(const struct control *control, unsigned index);
+
+struct control_namespace_info {
+	uint64_t capacity_bytes; /* 0 when the target is not running */
+	unsigned block_size;
+	bool read_only;
+};
+
+struct control_target_info {
+	const struct control_target_spec *spec; /* borrowed until the next verb */
+	const char *socket_path;		/* the same */
+	const char *failure;			/* why it does not run, or NULL */
+	unsigned worker;
+	struct vfio_user_target_info transport; /* zero when it does not run */
+};
+
+/* -ENOENT. */
+MUST_CHECK int control_target_info(struct control *control, const char *name,
+				   struct control_target_info *ret_info, struct err *err);
+
+/* index < spec->namespace_count. */
+void control_namespace_info(struct control *control, const char *name, unsigned index,
+			    struct control_namespace_info *ret_info);
+
+/* -EEXIST, -EINVAL, -ENOSPC (too many, or beyond --memory), or what the volumes say. */
+MUST_CHECK int control_target_create(struct control *control,
+				     const struct control_target_spec *spec, struct err *err);
+MUST_CHECK int control_target_destroy(struct control *control, const char *name, struct err *err);
+
+/* Tries a failed target again. 0 when it runs already. */
+MUST_CHECK int control_target_start(struct control *control, const char *name, struct err *err);
+
+MUST_CHECK int control_namespace_attach(struct control *control, const char *name,
+					const struct control_namespace_spec *ns, unsigned *ret_nsid,
+					struct err *err);
+MUST_CHECK int control_namespace_detach(struct control *control, const char *name, unsigned nsid,
+					struct err *err);
+MUST_CHECK int control_namespace_resize(struct control *control, const char *name, unsigned nsid,
+					uint64_t size_bytes, struct err *err);
+
+/* Looks at the volume's size again, as after a file or device grew outside. */
+MUST_CHECK int control_namespace_rescan(struct control *control, const char *name, unsigned nsid,
+					struct err *err);
+
+#endif

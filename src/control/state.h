@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The state directory from inside: its lock, and targets.json, which remembers the targets.
+ *
+ * The file is replaced, never changed: written beside, made durable, renamed over, and the
+ * directory made durable. A kill or a power cut at any point leaves the old or the new list.
+ */
+#ifndef CONTROL_STATE_H
+#define CONTROL_STATE_H
+
+#include <jansson.h>
+
+#include <quoin/base_err.h>
+
+#define CONTROL_STATE_VERSION 1
+#define CONTROL_STATE_SIZE_MAX (64 * 1024 * 1024)
+
+struct control_state {
+	char *directory; /* owned */
+	int directory_fd;
+	int lock_fd;
+};
+
+/* Makes `path` with mode 0700 when it is missing, its parents too. -ENOTDIR, -EACCES ... */
+MUST_CHECK int control_directory_make(const char *path, struct err *err);
+
+/* -EBUSY: another daemon holds the lock. */
+MUST_CHECK int control_state_open(struct control_state *state, const char *directory,
+				  struct err *err);
+
+/* A state that was zeroed, with both descriptors -1, is allowed. */
+void control_state_close(struct control_state *state);
+
+/*
+ * *ret_targets: a new reference to the array of targets, empty when there is no file yet.
+ * -EUCLEAN: the file is not what it should be; -EPROTO: it is of a newer version.
+ */
+MUST_CHECK int control_state_load(const struct control_state *state, json_t **ret_targets,
+				  struct err *err);
+
+/* `targets` is borrowed. After a failure the old file is in place. */
+MUST_CHECK int control_state_save(const struct control_state *state, json_t *targets,
+				  struct err *err);
+
+#endif

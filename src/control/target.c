@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One target: from its specification to a listening controller with open volumes, and back. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <quoin/base_assert.h>
+#include <quoin/base_text.h>
+
+#include "target.h"
+#include "volume.h"
+
+struct control_target *control_target_new(const struct control_target_spec *spec,
+					  const char *runtime_dir)
+{
+	struct control_target *target = xcalloc(1, sizeof(*target));
+
+	control_target_spec_copy(&target->spec, spec);
+	if (spec->listen[0] != '\0')
+		target->socket_path = xstrdup(spec->listen);
+	else
+		target->socket_path = xasprintf("%s/%s.sock", runtime_dir, spec->name);
+	target->failure = xstrdup("not started");
+	return target;
+}
+
+void control_target_free(struct control_target *target)
+{
+	if (!target)
+		return;
+	control_target_halt(target, "freed");
+	control_target_spec_fini(&target->spec);
+	free(target->socket_path);
+	free(target->failure);
+	free(target);
+}
+
+void control_target_halt(struct control_target *target, const char *why)
+{
+	/* Freeing the transport detaches its namespaces; only then may their devices go. */
+	vfio_user_target_free(target->transport);
+	target->transport = NULL;
+	for (unsigned i = 0; i < ARRAY_SIZE(target->devices); i++) {
+		block_close(target->devices[i]);
+		target->devices[i] = NULL;
+	}
+	free(target->failure);
+	target->failure = xstrdup(why);
+}
+
+int control_target_open_namespace(struct control_target *target,
+				  const struct control_namespace_spec *ns, struct err *err)
+{
+	CLEANUP_FREE char *words = control_volume_spec(ns);
+	struct vfio_user_namespace attach = {.nsid = ns->nsid, .read_only = ns->read_only};
+	int r;
+
+	ASSERT(target->transport != NULL);
+	ASSERT(target->devices[ns->nsid - 1] == NULL);
+	r = block_open(words, &attach.device, err);
+	if (r < 0)
+		return r;
+	if (attach.device->limits.read_only)
+		attach.read_only = true;
+	memcpy(attach.nguid, ns->nguid, sizeof(attach.nguid));
+	memcpy(attach.uuid, ns->uuid, sizeof(attach.uuid));
+	r = vfio_user_target_attach(target->transport, &attach, err);
+	if (r < 0) {
+		block_close(attach.device);
+		return r;
+	}
+	target->devices[ns->nsid - 1] = attach.device;
+	return 0;
+}
+
+int control_target_close_namespace(struct control_target *target, unsigned nsid, struct err *err)
+{
+	int r = vfio_user_target_detach(target->transport, nsid, err);
+
+	if (r < 0)
+		return r;
+	block_close(target->devices[nsid - 1]);
+	target->devices[nsid - 1] = NULL;
+	return 0;
+}
+
+static int transport_new(struct control_target *target, struct loop *loop, struct err *err)
+{
+	const struct control_target_spec *spec = &target->spec;
+	struct vfio_user_target_params params = {
+		.loop = loop,
+		.name = spec->name,
+		.socket_path = target->socket_path,
+		.queue_pairs = spec->queues,
+		.queue_entries = spec->queue_entries,
+		.namespaces = spec->max_namespaces,
+		.poll_us = spec->poll_us,
+		.doorbells = spec->doorbells,
+		.intx = spec->intx,
+		.serial = spec->serial,
+		.model = spec->model,
+	};
+
+	memcpy(params.uuid, spec->uuid, sizeof(params.uuid));
+	return vfio_user_target_new(&params, &target->transport, err);
+}
+
+int control_target_run(struct control_target *target, struct loop *loop, struct err *err)
+{
+	struct err why = {.code = 0};
+	int r;
+
+	ASSERT(target->transport == NULL);
+	r = transport_new(target, loop, &why);
+	for (unsigned i = 0; r == 0 && i < target->spec.namespace_count; i++)
+		r = control_target_open_namespace(target, &target->spec.namespaces[i], &why);
+	if (r < 0) {
+		control_target_halt(target, why.text);
+		return err_set(err, r, "%s", why.text);
+	}
+	free(target->failure);
+	target->failure = NULL;
+	return 0;
+}

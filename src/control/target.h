@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One target from inside: its specification, and what runs of it. */
+#ifndef CONTROL_TARGET_H
+#define CONTROL_TARGET_H
+
+#include <quoin/block.h>
+#include <quoin/control.h>
+#include <quoin/loop.h>
+
+/*
+ *   failed   transport == NULL, failure != NULL, no device open
+ *   running  transport != NULL, failure == NULL, a device open for each namespace
+ */
+struct control_target {
+	struct control_target_spec spec;
+	char *socket_path;
+	char *failure;
+	unsigned worker; /* good while it runs */
+	struct vfio_user_target *transport;
+	struct block_device *devices[NVME_NAMESPACES_MAX]; /* by nsid - 1 */
+};
+
+/* Takes a copy of `spec`, which is checked and identified. Not running, failure "not started". */
+struct control_target *control_target_new(const struct control_target_spec *spec,
+					  const char *runtime_dir);
+
+/* Stops it first. NULL is allowed. */
+void control_target_free(struct control_target *target);
+
+/* Opens the volumes, listens, attaches. On failure nothing is left open, and `failure` says why. */
+MUST_CHECK int control_target_run(struct control_target *target, struct loop *loop,
+				  struct err *err);
+void control_target_halt(struct control_target *target, const char *why);
+
+/* `ns` is a namespace of a running target that is not open yet; may point into target->spec. */
+MUST_CHECK int control_target_open_namespace(struct control_target *target,
+					     const struct control_namespace_spec *ns,
+					     struct err *err);
+MUST_CHECK int control_target_close_namespace(struct control_target *target, unsigned nsid,
+					      struct err *err);
+
+#endif

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Volumes from inside: from a namespace's specification to an open block device. */
+#ifndef CONTROL_VOLUME_H
+#define CONTROL_VOLUME_H
+
+#include <quoin/block.h>
+#include <quoin/control_spec.h>
+
+/* The block_open() words for a namespace: its volume with its read-only and block-size options. */
+char *control_volume_spec(const struct control_namespace_spec *ns);
+
+/* True when both are file: volumes of the same file or device, as the file system sees it now. */
+bool control_volume_same(const char *a, const char *b);
+
+/* The volume with its size replaced, when it is one that carries its size (null:). Else false. */
+bool control_volume_set_size(char volume[CONTROL_VOLUME_MAX + 1], uint64_t size_bytes);
+
+#endif
