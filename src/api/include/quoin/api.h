@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The HTTP server on a UNIX socket. One thread of its own takes requests one after the other and
+ * is the only one that calls `control` while the server lives.
+ *
+ * Limits: API_BODY_MAX per body, API_CONNECTIONS_MAX clients, API_TIMEOUT_S of silence.
+ */
+#ifndef QUOIN_API_H
+#define QUOIN_API_H
+
+#include <jansson.h>
+
+#include <quoin/base.h>
+#include <quoin/base_err.h>
+#include <quoin/control.h>
+
+#define API_CONNECTIONS_MAX 64
+#define API_TIMEOUT_S 15
+
+/* What GET /v1 tells of the process; the strings are borrowed for the server's life. */
+struct api_process {
+	const char *state_dir;
+	const char *socket_path;
+	const char *supervisor; /* "systemd" or "none" */
+	uint64_t memory_bytes;
+	uint64_t started_ns; /* CLOCK_BOOTTIME */
+};
+
+struct api_context {
+	struct control *control;
+	struct api_process process;
+};
+
+struct api_server;
+
+/*
+ * Listens on process.socket_path, mode 0600; a socket left over by a dead daemon is replaced.
+ * -EADDRINUSE (somebody serves it), -EEXIST (it is not a socket), -ENAMETOOLONG ...
+ */
+MUST_CHECK int api_server_new(const struct api_context *context, struct api_server **ret_server,
+			      struct err *err);
+
+/* Finishes the request under way, closes all clients, removes the socket. NULL is allowed. */
+void api_server_free(struct api_server *server);
+
+/* --- The same without a socket --------------------------------------------------------------- */
+
+struct api_request {
+	const char *method;
+	const char *path;
+	const char *body;
+	size_t body_length;
+};
+
+struct api_reply {
+	unsigned status;
+	json_t *json;	   /* a reference of the caller's; NULL = no body */
+	const char *allow; /* with 405: the methods of this path; static */
+};
+
+void api_dispatch(const struct api_context *context, const struct api_request *request,
+		  struct api_reply *ret_reply);
+
+struct api_route_name {
+	const char *method;
+	const char *pattern; /* "/v1/targets/{name}" */
+};
+
+/* The index-th route; false beyond the last. */
+bool api_route_at(unsigned index, struct api_route_name *ret_route);
+
+#endif

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Answers and requests as JSON. */
+#include <errno.h>
+#include <string.h>
+
+#include <quoin/api_json.h>
+#include <quoin/base_assert.h>
+#include <quoin/base_size.h>
+#include <quoin/control_json.h>
+
+/* --- Requests -------------------------------------------------------------------------------- */
+
+int api_body_parse(const char *data, size_t length, json_t **ret_json, struct err *err)
+{
+	json_error_t where;
+	json_t *json;
+
+	if (length == 0)
+		return err_set(err, -EINVAL, "the request has no body");
+	json = json_loadb(data, length, JSON_REJECT_DUPLICATES, &where);
+	if (!json)
+		return err_set(err, -EINVAL, "the body is not JSON: %s (line %d, column %d)",
+			       where.text, where.line, where.column);
+	if (!json_is_object(json)) {
+		json_decref(json);
+		return err_set(err, -EINVAL, "the body must be an object");
+	}
+	*ret_json = json;
+	return 0;
+}
+
+int api_resize_decode(const json_t *json, uint64_t *ret_size_bytes, struct err *err)
+{
+	const json_t *size = json_object_get(json, "size");
+
+	if (json_object_size(json) != 1 || !size)
+		return err_set(err, -EINVAL, "the body must be {\"size\": SIZE}");
+	if (json_is_integer(size) && json_integer_value(size) > 0) {
+		*ret_size_bytes = (uint64_t)json_integer_value(size);
+		return 0;
+	}
+	if (json_is_string(size) && size_parse(json_string_value(size), ret_size_bytes) == 0)
+		return 0;
+	return err_set(err, -EINVAL, "\"size\" must be bytes, or a text such as \"20G\"");
+}
+
+/* --- Errors ---------------------------------------------------------------------------------- */
+
+static const struct error_word {
+	int code;
+	unsigned status;
+	const char *word;
+} error_words[] = {
+	{-EINVAL, 400, "invalid"},
+	{-ERANGE, 400, "invalid"},
+	{-ENAMETOOLONG, 400, "invalid"},
+	{-ENOTBLK, 400, "invalid"},
+	{-EISDIR, 400, "invalid"},
+	{-ENOTSUP, 400, "unsupported"},
+	{-EACCES, 403, "denied"},
+	{-EPERM, 403, "denied"},
+	{-EROFS, 403, "denied"},
+	{-ENOENT, 404, "not_found"},
+	{-ENOTDIR, 404, "not_found"},
+	{-EXDEV, 405, "method"}, /* routes.c: the path is there, the method is not */
+	{-EEXIST, 409, "exists"},
+	{-EBUSY, 409, "busy"},
+	{-EADDRINUSE, 409, "busy"},
+	{-ENODEV, 409, "not_running"},
+	{-EMSGSIZE, 413, "too_large"},
+	{-ENOSPC, 507, "no_space"},
+	{-EDQUOT, 507, "no_space"},
+	{-EFBIG, 507, "no_space"},
+};
+
+static const struct error_word *error_find(int code)
+{
+	static const struct error_word other = {0, 500, "failed"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(error_words); i++) {
+		if (error_words[i].code == code)
+			return &error_words[i];
+	}
+	return &other;
+}
+
+const char *api_error_word(int code)
+{
+	return error_find(code)->word;
+}
+
+unsigned api_error_status(int code)
+{
+	return error_find(code)->status;
+}
+
+/* json_pack() for what cannot fail but for memory: the texts are ours and UTF-8. */
+#define PACK(ret, ...)                                        \
+	do {                                                  \
+		json_error_t where;                           \
+		(ret) = json_pack_ex(&where, 0, __VA_ARGS__); \
+		ASSERT((ret) != NULL);                        \
+	} while (0)
+
+/* A message may carry a client's bytes or half a character: keep JSON valid at any price. */
+static json_t *text_encode(const char *text)
+{
+	char ascii[ERR_TEXT_MAX];
+	json_t *json = json_string(text);
+	size_t i;
+
+	if (json)
+		return json;
+	for (i = 0; text[i] && i < sizeof(ascii) - 1; i++)
+		ascii[i] = text[i] >= 0x20 && text[i] < 0x7F ? text[i] : '?';
+	ascii[i] = '\0';
+	return json_string(ascii);
+}
+
+static json_t *text_or_null(const char *text)
+{
+	return text && text[0] != '\0' ? text_encode(text) : json_null();
+}
+
+json_t *api_error_encode(const struct err *err)
+{
+	json_t *json;
+
+	PACK(json, "{s:{s:s, s:o}}", "error", "code", api_error_word(err->code), "message",
+	     text_encode(err->text));
+	return json;
+}
+
+/* --- Answers --------------------------------------------------------------------------------- */
+
+/* Counters stop at what JSON integers of other languages hold. */
+static json_int_t counter(uint64_t value)
+{
+	return (json_int_t)MIN(value, (uint64_t)INT64_MAX);
+}
+
+json_t *api_stats_encode(const struct vfio_user_target_info *info)
+{
+	const struct nvme_stats *n = &info->nvme;
+	json_t *json;
+
+	PACK(json,
+	     "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:i, s:b, s:b, s:b}",
+	     "reads", counter(n->reads), "writes", counter(n->writes), "flushes",
+	     counter(n->flushes), "others", counter(n->others), "read_bytes",
+	     counter(n->read_bytes), "written_bytes", counter(n->written_bytes), "errors",
+	     counter(n->errors), "mmio_doorbells", counter(n->mmio_doorbells), "interrupts",
+	     counter(n->interrupts), "polls_idle", counter(n->polls_idle), "wakeups",
+	     counter(n->wakeups), "in_flight", (int)n->in_flight, "io_queues", (int)n->io_queues,
+	     "enabled", n->enabled, "fatal", n->fatal, "shadow_doorbells_active", n->shadow_active);
+	return json;
+}
+
+static json_t *client_encode(const struct vfio_user_target_info *info)
+{
+	json_t *pid = info->client_pid > 0 ? json_integer(info->client_pid) : json_null();
+	json_t *json;
+
+	PACK(json, "{s:b, s:o, s:I, s:I, s:i, s:b, s:o}", "connected", info->connected, "pid", pid,
+	     "connections", counter(info->connections), "protocol_errors",
+	     counter(info->protocol_errors), "memory_regions", (int)info->memory_regions,
+	     "memory_private", info->memory_private, "last_error", text_or_null(info->last_error));
+	return json;
+}
+
+static json_t *namespace_encode(struct control *control, const struct control_target_spec *spec,
+				unsigned index)
+{
+	json_t *json = control_namespace_spec_to_json(&spec->namespaces[index]);
+	struct control_namespace_info info;
+	json_t *more;
+
+	control_namespace_info(control, spec->name, index, &info);
+	PACK(more, "{s:I, s:i, s:b}", "capacity_bytes", counter(info.capacity_bytes), "block_size",
+	     (int)info.block_size, "read_only", info.read_only);
+	ASSERT(json_object_update(json, more) == 0);
+	json_decref(more);
+	return json;
+}
+
+/* The target is there: routes.c has just looked. */
+static struct control_target_info info_get(struct control *control, const char *name)
+{
+	struct control_target_info info;
+	int r = control_target_info(control, name, &info, NULL);
+
+	ASSERT(r == 0);
+	return info;
+}
+
+json_t *api_namespaces_encode(struct control *control, const char *name)
+{
+	const struct control_target_info info = info_get(control, name);
+	json_t *all = json_array();
+
+	ASSERT(all != NULL);
+	for (unsigned i = 0; i < info.spec->namespace_count; i++)
+		ASSERT(json_array_append_new(all, namespace_encode(control, info.spec, i)) == 0);
+	return all;
+}
+
+json_t *api_namespace_encode(struct control *control, const char *name, unsigned nsid)
+{
+	const struct control_target_info info = info_get(control, name);
+	unsigned i = 0;
+
+	while (i < info.spec->namespace_count && info.spec->namespaces[i].nsid != nsid)
+		i++;
+	ASSERT_U64(i, <, info.spec->namespace_count);
+	return namespace_encode(control, info.spec, i);
+}
+
+json_t *api_target_encode(struct control *control, const char *name)
+{
+	const struct control_target_info info = info_get(control, name);
+	json_t *json = control_target_spec_to_json(info.spec);
+	json_t *more;
+
+	PACK(more, "{s:s, s:o, s:s, s:o, s:o, s:o, s:o}", "state",
+	     info.failure ? "failed" : "running", "failure", text_or_null(info.failure), "socket",
+	     info.socket_path, "worker", info.failure ? json_null() : json_integer(info.worker),
+	     "namespaces", api_namespaces_encode(control, name), "client",
+	     client_encode(&info.transport), "stats", api_stats_encode(&info.transport));
+	ASSERT(json_object_update(json, more) == 0);
+	json_decref(more);
+	return json;
+}
+
+json_t *api_worker_encode(struct control *control, unsigned index)
+{
+	struct control_worker_info info;
+	json_t *json;
+
+	control_worker_info(control, index, &info);
+	PACK(json, "{s:o, s:i, s:I, s:I, s:I, s:I, s:I}", "cpu",
+	     info.cpu >= 0 ? json_integer(info.cpu) : json_null(), "targets", (int)info.targets,
+	     "turns", counter(info.loop.turns), "sleeps", counter(info.loop.sleeps), "io_submitted",
+	     counter(info.loop.io_submitted), "io_batches", counter(info.loop.io_batches),
+	     "messages", counter(info.loop.messages));
+	return json;
+}

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Which path does what. A pattern is matched word by word; {name} and {nsid} take one word each.
+ * Names are made of characters that need no escapes, so none are undone here: a path with
+ * escapes names nothing.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <quoin/api.h>
+#include <quoin/api_json.h>
+#include <quoin/api_paths.h>
+#include <quoin/base_assert.h>
+#include <quoin/control_json.h>
+
+struct call {
+	const struct api_context *context;
+	struct control *control;
+	char name[CONTROL_NAME_MAX + 1];
+	unsigned nsid;
+	json_t *body;	/* NULL when the route takes none */
+	json_t *answer; /* NULL = none */
+};
+
+/* --- Handlers: 0 with an answer, or negative errno with a sentence ---------------------------- */
+
+static uint64_t uptime_s(const struct call *call)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return ((uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec -
+		call->context->process.started_ns) /
+	       NS_PER_S;
+}
+
+static int daemon_get(struct call *call, struct err *err)
+{
+	const struct api_process *process = &call->context->process;
+	json_t *workers = json_array();
+
+	ASSERT(workers != NULL);
+	for (unsigned i = 0; i < control_worker_count(call->control); i++)
+		ASSERT(json_array_append_new(workers, api_worker_encode(call->control, i)) == 0);
+	call->answer = json_pack(
+		"{s:s, s:s, s:i, s:I, s:s, s:s, s:s, s:I, s:i, s:o}", "name", "quoind", "version",
+		api_version(), "pid", (int)getpid(), "uptime_s", (json_int_t)uptime_s(call),
+		"supervisor", process->supervisor, "state_dir", process->state_dir, "socket",
+		process->socket_path, "memory_bytes", (json_int_t)process->memory_bytes, "targets",
+		(int)control_target_count(call->control), "workers", workers);
+	return call->answer ? 0 : err_set(err, -EILSEQ, "a path of this daemon is not UTF-8");
+}
+
+static int targets_list(struct call *call, struct err *err)
+{
+	json_t *all = json_array();
+
+	ASSERT(all != NULL);
+	for (unsigned i = 0; i < control_target_count(call->control); i++) {
+		const char *name = control_target_name(call->control, i);
+
+		ASSERT(json_array_append_new(all, api_target_encode(call->control, name)) == 0);
+	}
+	call->answer = json_pack("{s:o}", "targets", all);
+	return 0;
+}
+
+static int target_create(struct call *call, struct err *err)
+{
+	struct control_target_spec spec;
+	int r = control_target_spec_from_json(call->body, &spec, err);
+
+	if (r < 0)
+		return r;
+	r = control_target_create(call->control, &spec, err);
+	if (r == 0)
+		call->answer = api_target_encode(call->control, spec.name);
+	control_target_spec_fini(&spec);
+	return r;
+}
+
+static int target_get(struct call *call, struct err *err)
+{
+	struct control_target_info info;
+	int r = control_target_info(call->control, call->name, &info, err);
+
+	if (r == 0)
+		call->answer = api_target_encode(call->control, call->name);
+	return r;
+}
+
+static int target_destroy(struct call *call, struct err *err)
+{
+	return control_target_destroy(call->control, call->name, err);
+}
+
+static int target_start(struct call *call, struct err *err)
+{
+	int r = control_target_start(call->control, call->name, err);
+
+	if (r == 0)
+		call->answer = api_target_encode(call->control, call->name);
+	return r;
+}
+
+static int target_stats(struct call *call, struct err *err)
+{
+	struct control_target_info info;
+	int r = control_target_info(call->control, call->name, &info, err);
+
+	if (r == 0)
+		call->answer = api_stats_encode(&info.transport);
+	return r;
+}
+
+static int namespaces_list(struct call *call, struct err *err)
+{
+	struct control_target_info info;
+	int r = control_target_info(call->control, call->name, &info, err);
+
+	if (r == 0)
+		call->answer = json_pack("{s:o}", "namespaces",
+					 api_namespaces_encode(call->control, call->name));
+	return r;
+}
+
+static int namespace_attach(struct call *call, struct err *err)
+{
+	struct control_namespace_spec ns;
+	int r = control_namespace_spec_from_json(call->body, &ns, err);
+
+	if (r == 0)
+		r = control_namespace_attach(call->control, call->name, &ns, &call->nsid, err);
+	if (r == 0)
+		call->answer = api_namespace_encode(call->control, call->name, call->nsid);
+	return r;
+}
+
+static int namespace_detach(struct call *call, struct err *err)
+{
+	return control_namespace_detach(call->control, call->name, call->nsid, err);
+}
+
+static int namespace_resize(struct call *call, struct err *err)
+{
+	uint64_t size_bytes = 0;
+	int r = api_resize_decode(call->body, &size_bytes, err);
+
+	if (r == 0)
+		r = control_namespace_resize(call->control, call->name, call->nsid, size_bytes,
+					     err);
+	if (r == 0)
+		call->answer = api_namespace_encode(call->control, call->name, call->nsid);
+	return r;
+}
+
+static int namespace_rescan(struct call *call, struct err *err)
+{
+	int r = control_namespace_rescan(call->control, call->name, call->nsid, err);
+
+	if (r == 0)
+		call->answer = api_namespace_encode(call->control, call->name, call->nsid);
+	return r;
+}
+
+/* --- The table ---------------------------------------------------------------------------------
+ */
+
+struct route {
+	const char *method;
+	const char *pattern;
+	int (*handle)(struct call *call, struct err *err);
+	bool body; /* takes one */
+	unsigned status;
+};
+
+static const struct route routes[] = {
+	{"GET", "/v1", daemon_get, false, 200},
+	{"GET", "/v1/targets", targets_list, false, 200},
+	{"POST", "/v1/targets", target_create, true, 201},
+	{"GET", "/v1/targets/{name}", target_get, false, 200},
+	{"DELETE", "/v1/targets/{name}", target_destroy, false, 204},
+	{"POST", "/v1/targets/{name}/start", target_start, false, 200},
+	{"GET", "/v1/targets/{name}/stats", target_stats, false, 200},
+	{"GET", "/v1/targets/{name}/namespaces", namespaces_list, false, 200},
+	{"POST", "/v1/targets/{name}/namespaces", namespace_attach, true, 201},
+	{"DELETE", "/v1/targets/{name}/namespaces/{nsid}", namespace_detach, false, 204},
+	{"PATCH", "/v1/targets/{name}/namespaces/{nsid}", namespace_resize, true, 200},
+	{"POST", "/v1/targets/{name}/namespaces/{nsid}/rescan", namespace_rescan, false, 200},
+};
+
+bool api_route_at(unsigned index, struct api_route_name *ret_route)
+{
+	if (index >= ARRAY_SIZE(routes))
+		return false;
+	ret_route->method = routes[index].method;
+	ret_route->pattern = routes[index].pattern;
+	return true;
+}
+
+/* 1 to 4294967295 in plain decimal. */
+static bool nsid_read(const char *word, size_t length, unsigned *ret_nsid)
+{
+	uint64_t value = 0;
+
+	if (length == 0 || length > 10 || word[0] == '0')
+		return false;
+	for (size_t i = 0; i < length; i++) {
+		if (word[i] < '0' || word[i] > '9')
+			return false;
+		value = value * 10 + (uint64_t)(word[i] - '0');
+	}
+	*ret_nsid = (unsigned)value;
+	return value <= UINT32_MAX;
+}
+
+static bool word_match(const char *pattern, size_t pattern_length, const char *word, size_t length,
+		       struct call *call)
+{
+	if (pattern[0] != '{')
+		return length == pattern_length && memcmp(pattern, word, length) == 0;
+	if (strncmp(pattern, "{nsid}", pattern_length) == 0)
+		return nsid_read(word, length, &call->nsid);
+	if (length == 0 || length > CONTROL_NAME_MAX)
+		return false;
+	memcpy(call->name, word, length);
+	call->name[length] = '\0';
+	return true;
+}
+
+static bool path_match(const char *pattern, const char *path, struct call *call)
+{
+	while (*pattern == '/' && *path == '/') {
+		const size_t pattern_length = strcspn(++pattern, "/");
+		const size_t length = strcspn(++path, "/");
+
+		if (!word_match(pattern, pattern_length, path, length, call))
+			return false;
+		pattern += pattern_length;
+		path += length;
+	}
+	return *pattern == '\0' && *path == '\0';
+}
+
+/* The methods of the path that has the route, for the Allow header (RFC 9110, 10.2.1). */
+static const char *allowed(const struct route *route)
+{
+	static const char *const lists[] = {"GET, POST", "GET, DELETE", "DELETE, PATCH"};
+	const struct route *other = NULL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(routes); i++) {
+		if (&routes[i] != route && strcmp(routes[i].pattern, route->pattern) == 0)
+			other = &routes[i];
+	}
+	for (size_t i = 0; other && i < ARRAY_SIZE(lists); i++) {
+		if (strstr(lists[i], route->method) && strstr(lists[i], other->method))
+			return lists[i];
+	}
+	return route->method;
+}
+
+/* NULL with a sentence and maybe *ret_allow. */
+static const struct route *route_find(const struct api_request *request, struct call *call,
+				      const char **ret_allow, struct err *err)
+{
+	const struct route *other = NULL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(routes); i++) {
+		if (!path_match(routes[i].pattern, request->path, call))
+			continue;
+		if (strcmp(routes[i].method, request->method) == 0)
+			return &routes[i];
+		other = &routes[i];
+	}
+	if (other) {
+		*ret_allow = allowed(other);
+		err_set(err, -EXDEV, "%.100s does not take %.20s, but %s", request->path,
+			request->method, *ret_allow);
+	} else {
+		err_set(err, -ENOENT, "there is nothing at %.200s", request->path);
+	}
+	return NULL;
+}
+
+static int run(const struct route *route, const struct api_request *request, struct call *call,
+	       struct err *err)
+{
+	int r = 0;
+
+	if (route->body)
+		r = api_body_parse(request->body, request->body_length, &call->body, err);
+	if (r == 0)
+		r = route->handle(call, err);
+	json_decref(call->body);
+	return r;
+}
+
+void api_dispatch(const struct api_context *context, const struct api_request *request,
+		  struct api_reply *ret_reply)
+{
+	struct call call = {.context = context, .control = context->control};
+	struct err err = {.code = 0};
+	const struct route *route;
+
+	memset(ret_reply, 0, sizeof(*ret_reply));
+	route = route_find(request, &call, &ret_reply->allow, &err);
+	if (route && run(route, request, &call, &err) == 0) {
+		ret_reply->status = route->status;
+		ret_reply->json = call.answer;
+		return;
+	}
+	ret_reply->status = api_error_status(err.code);
+	ret_reply->json = api_error_encode(&err);
+}
