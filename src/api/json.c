@@ -6,6 +6,7 @@
 #include <quoin/api_json.h>
 #include <quoin/base_assert.h>
 #include <quoin/base_size.h>
+#include <quoin/control.h>
 #include <quoin/control_json.h>
 
 /* --- Requests -------------------------------------------------------------------------------- */
@@ -46,11 +47,13 @@ int api_resize_decode(const json_t *json, uint64_t *ret_size_bytes, struct err *
 
 /* --- Errors ---------------------------------------------------------------------------------- */
 
-static const struct error_word {
+struct error_word {
 	int code;
 	unsigned status;
 	const char *word;
-} error_words[] = {
+};
+
+static const struct error_word error_words[] = {
 	{-EINVAL, 400, "invalid"},
 	{-ERANGE, 400, "invalid"},
 	{-ENAMETOOLONG, 400, "invalid"},
@@ -139,9 +142,9 @@ static json_int_t counter(uint64_t value)
 	return (json_int_t)MIN(value, (uint64_t)INT64_MAX);
 }
 
-json_t *api_stats_encode(const struct vfio_user_target_info *info)
+json_t *api_stats_encode(const struct control_target_info *info)
 {
-	const struct nvme_stats *n = &info->nvme;
+	const struct control_stats *n = &info->stats;
 	json_t *json;
 
 	PACK(json,
@@ -156,9 +159,9 @@ json_t *api_stats_encode(const struct vfio_user_target_info *info)
 	return json;
 }
 
-static json_t *client_encode(const struct vfio_user_target_info *info)
+static json_t *client_encode(const struct control_client_info *info)
 {
-	json_t *pid = info->client_pid > 0 ? json_integer(info->client_pid) : json_null();
+	json_t *pid = info->pid > 0 ? json_integer(info->pid) : json_null();
 	json_t *json;
 
 	PACK(json, "{s:b, s:o, s:I, s:I, s:i, s:b, s:o}", "connected", info->connected, "pid", pid,
@@ -225,7 +228,7 @@ json_t *api_target_encode(struct control *control, const char *name)
 	     info.failure ? "failed" : "running", "failure", text_or_null(info.failure), "socket",
 	     info.socket_path, "worker", info.failure ? json_null() : json_integer(info.worker),
 	     "namespaces", api_namespaces_encode(control, name), "client",
-	     client_encode(&info.transport), "stats", api_stats_encode(&info.transport));
+	     client_encode(&info.client), "stats", api_stats_encode(&info));
 	ASSERT(json_object_update(json, more) == 0);
 	json_decref(more);
 	return json;
@@ -239,8 +242,8 @@ json_t *api_worker_encode(struct control *control, unsigned index)
 	control_worker_info(control, index, &info);
 	PACK(json, "{s:o, s:i, s:I, s:I, s:I, s:I, s:I}", "cpu",
 	     info.cpu >= 0 ? json_integer(info.cpu) : json_null(), "targets", (int)info.targets,
-	     "turns", counter(info.loop.turns), "sleeps", counter(info.loop.sleeps), "io_submitted",
-	     counter(info.loop.io_submitted), "io_batches", counter(info.loop.io_batches),
-	     "messages", counter(info.loop.messages));
+	     "turns", counter(info.turns), "sleeps", counter(info.sleeps), "io_submitted",
+	     counter(info.io_submitted), "io_batches", counter(info.io_batches), "messages",
+	     counter(info.messages));
 	return json;
 }

@@ -14,6 +14,7 @@
 #include <quoin/api_json.h>
 #include <quoin/api_paths.h>
 #include <quoin/base_assert.h>
+#include <quoin/control.h>
 #include <quoin/control_json.h>
 
 struct call {
@@ -112,7 +113,7 @@ static int target_stats(struct call *call, struct err *err)
 	int r = control_target_info(call->control, call->name, &info, err);
 
 	if (r == 0)
-		call->answer = api_stats_encode(&info.transport);
+		call->answer = api_stats_encode(&info);
 	return r;
 }
 

@@ -287,9 +287,15 @@ void control_worker_info(const struct control *control, unsigned index,
 			 struct control_worker_info *ret_info)
 {
 	const struct control_worker *worker = &control->workers.workers[index];
+	struct loop_stats stats;
 
 	ASSERT_U64(index, <, control->workers.count);
+	stats = loop_stats_get(worker->loop);
 	ret_info->cpu = worker->cpu;
 	ret_info->targets = worker->targets;
-	ret_info->loop = loop_stats_get(worker->loop);
+	ret_info->turns = stats.turns;
+	ret_info->sleeps = stats.sleeps;
+	ret_info->io_submitted = stats.io_submitted;
+	ret_info->io_batches = stats.io_batches;
+	ret_info->messages = stats.messages;
 }

@@ -48,9 +48,19 @@ static const struct field namespace_fields[] = {
 	FIELD(control_namespace_spec, "uuid", FIELD_UUID, uuid),
 };
 
+/* One kind of object: its fields, and the key that its decoder reads itself. */
+struct shape {
+	const struct field *fields;
+	size_t count;
+	const char *other_key; /* or NULL */
+};
+
+static const struct shape target_shape = {target_fields, ARRAY_SIZE(target_fields), "namespaces"};
+static const struct shape namespace_shape = {namespace_fields, ARRAY_SIZE(namespace_fields), NULL};
+
 static const char *const doorbell_words[] = {
-	[NVME_DOORBELLS_SHADOW] = "shadow",
-	[NVME_DOORBELLS_MAPPED] = "mapped",
+	[CONTROL_DOORBELLS_SHADOW] = "shadow",
+	[CONTROL_DOORBELLS_MAPPED] = "mapped",
 };
 
 /* --- Out ---------------------------------------------------------------------------------- */
@@ -68,7 +78,7 @@ static json_t *field_encode(const struct field *f, const void *object)
 	case FIELD_BOOL:
 		return json_boolean(*(const bool *)at);
 	case FIELD_DOORBELLS:
-		return json_string(doorbell_words[*(const enum nvme_doorbell_mode *)at]);
+		return json_string(doorbell_words[*(const enum control_doorbells *)at]);
 	case FIELD_UUID:
 		return json_string(control_uuid_format(at, text));
 	}
@@ -85,27 +95,28 @@ static bool field_is_default(const struct field *f, const void *object)
 	return f->kind == FIELD_UUID && control_uuid_is_zero(at);
 }
 
-static json_t *object_encode(const struct field *fields, size_t count, const void *object)
+static json_t *object_encode(const struct shape *shape, const void *object)
 {
 	json_t *json = json_object();
 
 	ASSERT(json != NULL);
-	for (size_t i = 0; i < count; i++) {
-		if (!field_is_default(&fields[i], object))
-			ASSERT(json_object_set_new(json, fields[i].key,
-						   field_encode(&fields[i], object)) == 0);
+	for (size_t i = 0; i < shape->count; i++) {
+		const struct field *f = &shape->fields[i];
+
+		if (!field_is_default(f, object))
+			ASSERT(json_object_set_new(json, f->key, field_encode(f, object)) == 0);
 	}
 	return json;
 }
 
 json_t *control_namespace_spec_to_json(const struct control_namespace_spec *ns)
 {
-	return object_encode(namespace_fields, ARRAY_SIZE(namespace_fields), ns);
+	return object_encode(&namespace_shape, ns);
 }
 
 json_t *control_target_spec_to_json(const struct control_target_spec *spec)
 {
-	json_t *json = object_encode(target_fields, ARRAY_SIZE(target_fields), spec);
+	json_t *json = object_encode(&target_shape, spec);
 	json_t *all = json_array();
 
 	ASSERT(all != NULL);
@@ -148,14 +159,14 @@ static int unsigned_decode(const struct field *f, const json_t *value, unsigned 
 	return 0;
 }
 
-static int doorbells_decode(const struct field *f, const json_t *value, enum nvme_doorbell_mode *at,
+static int doorbells_decode(const struct field *f, const json_t *value, enum control_doorbells *at,
 			    struct err *err)
 {
 	const char *text = json_string_value(value);
 
 	for (unsigned i = 0; text && i < ARRAY_SIZE(doorbell_words); i++) {
 		if (strcmp(text, doorbell_words[i]) == 0) {
-			*at = (enum nvme_doorbell_mode)i;
+			*at = (enum control_doorbells)i;
 			return 0;
 		}
 	}
@@ -188,18 +199,17 @@ static int field_decode(const struct field *f, const json_t *value, void *object
 	UNREACHABLE();
 }
 
-static const struct field *field_find(const struct field *fields, size_t count, const char *key)
+static const struct field *field_find(const struct shape *shape, const char *key)
 {
-	for (size_t i = 0; i < count; i++) {
-		if (strcmp(fields[i].key, key) == 0)
-			return &fields[i];
+	for (size_t i = 0; i < shape->count; i++) {
+		if (strcmp(shape->fields[i].key, key) == 0)
+			return &shape->fields[i];
 	}
 	return NULL;
 }
 
-/* `skip`: a key the caller decodes itself, or NULL. */
-static int object_decode(const struct field *fields, size_t count, const json_t *json,
-			 const char *skip, void *object, struct err *err)
+static int object_decode(const struct shape *shape, const json_t *json, void *object,
+			 struct err *err)
 {
 	json_t *items = (json_t *)json;
 	const char *key;
@@ -207,10 +217,10 @@ static int object_decode(const struct field *fields, size_t count, const json_t 
 
 	json_object_foreach(items, key, value)
 	{
-		const struct field *f = field_find(fields, count, key);
+		const struct field *f = field_find(shape, key);
 		int r;
 
-		if (skip && strcmp(key, skip) == 0)
+		if (shape->other_key && strcmp(key, shape->other_key) == 0)
 			continue;
 		if (!f)
 			return err_set(err, -EINVAL, "\"%.64s\" is not a known key", key);
@@ -230,7 +240,7 @@ int control_namespace_spec_from_json(const json_t *json, struct control_namespac
 	memset(&ns, 0, sizeof(ns));
 	if (!json_is_object(json))
 		return err_set(err, -EINVAL, "a namespace must be an object");
-	r = object_decode(namespace_fields, ARRAY_SIZE(namespace_fields), json, NULL, &ns, err);
+	r = object_decode(&namespace_shape, json, &ns, err);
 	if (r < 0)
 		return r;
 	*ret_ns = ns;
@@ -251,7 +261,7 @@ static int namespaces_decode(const json_t *json, struct control_target_spec *spe
 
 		if (!ns)
 			return err_set(err, -EINVAL, "more than %d namespaces",
-				       NVME_NAMESPACES_MAX);
+				       CONTROL_NAMESPACES_MAX);
 		r = control_namespace_spec_from_json(json_array_get(all, i), ns, err);
 		if (r < 0)
 			return r;
@@ -268,7 +278,7 @@ int control_target_spec_from_json(const json_t *json, struct control_target_spec
 	if (!json_is_object(json))
 		return err_set(err, -EINVAL, "a target must be an object");
 	control_target_spec_init(&spec);
-	r = object_decode(target_fields, ARRAY_SIZE(target_fields), json, "namespaces", &spec, err);
+	r = object_decode(&target_shape, json, &spec, err);
 	if (r == 0)
 		r = namespaces_decode(json, &spec, err);
 	if (r < 0) {

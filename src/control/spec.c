@@ -19,9 +19,9 @@ void control_target_spec_init(struct control_target_spec *spec)
 	snprintf(spec->transport, sizeof(spec->transport), "%s", TRANSPORT);
 	snprintf(spec->model, sizeof(spec->model), "Quoin NVMe disk");
 	spec->queues = CONTROL_QUEUES_DEFAULT;
-	spec->queue_entries = NVME_QUEUE_ENTRIES_MAX;
+	spec->queue_entries = CONTROL_QUEUE_ENTRIES_MAX;
 	spec->max_namespaces = CONTROL_NAMESPACES_DEFAULT;
-	spec->doorbells = NVME_DOORBELLS_SHADOW;
+	spec->doorbells = CONTROL_DOORBELLS_SHADOW;
 	spec->intx = true;
 }
 
@@ -46,7 +46,7 @@ struct control_namespace_spec *control_target_spec_add(struct control_target_spe
 {
 	struct control_namespace_spec *all;
 
-	if (spec->namespace_count == NVME_NAMESPACES_MAX)
+	if (spec->namespace_count == CONTROL_NAMESPACES_MAX)
 		return NULL;
 	all = xcalloc(spec->namespace_count + 1, sizeof(*all));
 	if (spec->namespace_count > 0)
@@ -113,17 +113,17 @@ static int listen_check(const char *path, struct err *err)
 
 static int numbers_check(const struct control_target_spec *spec, struct err *err)
 {
-	if (spec->queues < 1 || spec->queues > NVME_QUEUE_PAIRS_MAX)
-		return err_set(err, -EINVAL, "queues must be 1 to %d, not %u", NVME_QUEUE_PAIRS_MAX,
+	if (spec->queues < 1 || spec->queues > CONTROL_QUEUES_MAX)
+		return err_set(err, -EINVAL, "queues must be 1 to %d, not %u", CONTROL_QUEUES_MAX,
 			       spec->queues);
 	if (!is_power_of_two(spec->queue_entries) || spec->queue_entries < 2 ||
-	    spec->queue_entries > NVME_QUEUE_ENTRIES_MAX)
+	    spec->queue_entries > CONTROL_QUEUE_ENTRIES_MAX)
 		return err_set(err, -EINVAL,
 			       "queue entries must be a power of two, 2 to %d, not %u",
-			       NVME_QUEUE_ENTRIES_MAX, spec->queue_entries);
-	if (spec->max_namespaces < 1 || spec->max_namespaces > NVME_NAMESPACES_MAX)
+			       CONTROL_QUEUE_ENTRIES_MAX, spec->queue_entries);
+	if (spec->max_namespaces < 1 || spec->max_namespaces > CONTROL_NAMESPACES_MAX)
 		return err_set(err, -EINVAL, "the number of namespaces must be 1 to %d, not %u",
-			       NVME_NAMESPACES_MAX, spec->max_namespaces);
+			       CONTROL_NAMESPACES_MAX, spec->max_namespaces);
 	if (spec->poll_us > CONTROL_POLL_US_MAX)
 		return err_set(err, -EINVAL, "the polling time must be 0 to %d us, not %u",
 			       CONTROL_POLL_US_MAX, spec->poll_us);

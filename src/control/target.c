@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* One target: from its specification to a listening controller with open volumes, and back. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,6 +10,11 @@
 
 #include "target.h"
 #include "volume.h"
+
+/* The room's door names its own limits, so that its users need not know the controller. */
+_Static_assert(CONTROL_QUEUES_MAX == NVME_QUEUE_PAIRS_MAX, "queue pairs");
+_Static_assert(CONTROL_QUEUE_ENTRIES_MAX == NVME_QUEUE_ENTRIES_MAX, "queue entries");
+_Static_assert(CONTROL_NAMESPACES_MAX == NVME_NAMESPACES_MAX, "namespaces");
 
 struct control_target *control_target_new(const struct control_target_spec *spec,
 					  const char *runtime_dir)
@@ -95,7 +101,8 @@ static int transport_new(struct control_target *target, struct loop *loop, struc
 		.queue_entries = spec->queue_entries,
 		.namespaces = spec->max_namespaces,
 		.poll_us = spec->poll_us,
-		.doorbells = spec->doorbells,
+		.doorbells = spec->doorbells == CONTROL_DOORBELLS_MAPPED ? NVME_DOORBELLS_MAPPED
+									 : NVME_DOORBELLS_SHADOW,
 		.intx = spec->intx,
 		.serial = spec->serial,
 		.model = spec->model,
@@ -121,4 +128,51 @@ int control_target_run(struct control_target *target, struct loop *loop, struct 
 	free(target->failure);
 	target->failure = NULL;
 	return 0;
+}
+
+static void client_copy(const struct vfio_user_target_info *from, struct control_client_info *to)
+{
+	to->connected = from->connected;
+	to->pid = from->client_pid;
+	to->connections = from->connections;
+	to->protocol_errors = from->protocol_errors;
+	to->memory_regions = from->memory_regions;
+	to->memory_private = from->memory_private;
+	snprintf(to->last_error, sizeof(to->last_error), "%s", from->last_error);
+}
+
+static void stats_copy(const struct nvme_stats *from, struct control_stats *to)
+{
+	to->reads = from->reads;
+	to->writes = from->writes;
+	to->flushes = from->flushes;
+	to->others = from->others;
+	to->read_bytes = from->read_bytes;
+	to->written_bytes = from->written_bytes;
+	to->errors = from->errors;
+	to->mmio_doorbells = from->mmio_doorbells;
+	to->interrupts = from->interrupts;
+	to->polls_idle = from->polls_idle;
+	to->wakeups = from->wakeups;
+	to->in_flight = from->in_flight;
+	to->io_queues = from->io_queues;
+	to->enabled = from->enabled;
+	to->fatal = from->fatal;
+	to->shadow_active = from->shadow_active;
+}
+
+void control_target_look(struct control_target *target, struct control_target_info *ret_info)
+{
+	struct vfio_user_target_info info;
+
+	memset(ret_info, 0, sizeof(*ret_info));
+	ret_info->spec = &target->spec;
+	ret_info->socket_path = target->socket_path;
+	ret_info->failure = target->failure;
+	ret_info->worker = target->worker;
+	if (!target->transport)
+		return;
+	vfio_user_target_info(target->transport, &info);
+	client_copy(&info, &ret_info->client);
+	stats_copy(&info.nvme, &ret_info->stats);
 }

@@ -6,6 +6,7 @@
 #include <quoin/block.h>
 #include <quoin/control.h>
 #include <quoin/loop.h>
+#include <quoin/vfio_user.h>
 
 /*
  *   failed   transport == NULL, failure != NULL, no device open
@@ -17,7 +18,7 @@ struct control_target {
 	char *failure;
 	unsigned worker; /* good while it runs */
 	struct vfio_user_target *transport;
-	struct block_device *devices[NVME_NAMESPACES_MAX]; /* by nsid - 1 */
+	struct block_device *devices[CONTROL_NAMESPACES_MAX]; /* by nsid - 1 */
 };
 
 /* Takes a copy of `spec`, which is checked and identified. Not running, failure "not started". */
@@ -38,5 +39,8 @@ MUST_CHECK int control_target_open_namespace(struct control_target *target,
 					     struct err *err);
 MUST_CHECK int control_target_close_namespace(struct control_target *target, unsigned nsid,
 					      struct err *err);
+
+/* What there is to know; pointers are into the target. */
+void control_target_look(struct control_target *target, struct control_target_info *ret_info);
 
 #endif

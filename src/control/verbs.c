@@ -36,13 +36,7 @@ int control_target_info(struct control *control, const char *name,
 
 	if (r < 0)
 		return r;
-	memset(ret_info, 0, sizeof(*ret_info));
-	ret_info->spec = &target->spec;
-	ret_info->socket_path = target->socket_path;
-	ret_info->failure = target->failure;
-	ret_info->worker = target->worker;
-	if (target->transport)
-		vfio_user_target_info(target->transport, &ret_info->transport);
+	control_target_look(target, ret_info);
 	return 0;
 }
 

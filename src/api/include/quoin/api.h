@@ -12,10 +12,11 @@
 
 #include <quoin/base.h>
 #include <quoin/base_err.h>
-#include <quoin/control.h>
 
 #define API_CONNECTIONS_MAX 64
 #define API_TIMEOUT_S 15
+
+struct control;
 
 /* What GET /v1 tells of the process; the strings are borrowed for the server's life. */
 struct api_process {

@@ -9,7 +9,9 @@
 #include <jansson.h>
 
 #include <quoin/base_err.h>
-#include <quoin/control.h>
+
+struct control;
+struct control_target_info;
 
 #define API_BODY_MAX (64 * 1024)
 
@@ -30,7 +32,7 @@ unsigned api_error_status(int code);
 json_t *api_target_encode(struct control *control, const char *name);
 json_t *api_namespaces_encode(struct control *control, const char *name);
 json_t *api_namespace_encode(struct control *control, const char *name, unsigned nsid);
-json_t *api_stats_encode(const struct vfio_user_target_info *info);
+json_t *api_stats_encode(const struct control_target_info *info);
 json_t *api_worker_encode(struct control *control, unsigned index);
 
 #endif

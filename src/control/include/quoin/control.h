@@ -14,7 +14,6 @@
 #include <quoin/base.h>
 #include <quoin/base_err.h>
 #include <quoin/control_spec.h>
-#include <quoin/vfio_user.h>
 
 #define CONTROL_TARGETS_MAX 256
 #define CONTROL_WORKERS_MAX 64
@@ -48,7 +47,11 @@ unsigned control_worker_count(const struct control *control);
 struct control_worker_info {
 	int cpu; /* -1 = not pinned */
 	unsigned targets;
-	struct loop_stats loop;
+	uint64_t turns;
+	uint64_t sleeps;
+	uint64_t io_submitted;
+	uint64_t io_batches;
+	uint64_t messages;
 };
 
 /* index < control_worker_count(). */
@@ -68,12 +71,38 @@ struct control_namespace_info {
 	bool read_only;
 };
 
+struct control_client_info {
+	bool connected;
+	int pid;		  /* 0 = unknown */
+	uint64_t connections;	  /* since the target started */
+	uint64_t protocol_errors; /* messages refused, clients dropped */
+	unsigned memory_regions;
+	bool memory_private;  /* the client does not share its RAM: it cannot work */
+	char last_error[160]; /* why the last client was dropped; "" = none */
+};
+
+struct control_stats {
+	uint64_t reads, writes, flushes, others;
+	uint64_t read_bytes, written_bytes;
+	uint64_t errors; /* commands completed with an error status */
+	uint64_t mmio_doorbells;
+	uint64_t interrupts;
+	uint64_t polls_idle; /* polls that found nothing */
+	uint64_t wakeups;
+	unsigned in_flight;
+	unsigned io_queues;
+	bool enabled; /* CSTS.RDY */
+	bool fatal;   /* CSTS.CFS */
+	bool shadow_active;
+};
+
 struct control_target_info {
 	const struct control_target_spec *spec; /* borrowed until the next verb */
 	const char *socket_path;		/* the same */
 	const char *failure;			/* why it does not run, or NULL */
 	unsigned worker;
-	struct vfio_user_target_info transport; /* zero when it does not run */
+	struct control_client_info client; /* zero when it does not run, as is `stats` */
+	struct control_stats stats;
 };
 
 /* -ENOENT. */

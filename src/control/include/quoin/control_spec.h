@@ -8,17 +8,24 @@
 
 #include <quoin/base.h>
 #include <quoin/base_err.h>
-#include <quoin/nvme.h>
 
 #define CONTROL_NAME_MAX 63
+#define CONTROL_QUEUES_MAX 64
+#define CONTROL_QUEUE_ENTRIES_MAX 1024
+#define CONTROL_NAMESPACES_MAX 64
 #define CONTROL_LISTEN_MAX 107 /* sun_path without its NUL */
 #define CONTROL_VOLUME_MAX 1023
 #define CONTROL_SERIAL_MAX 20
 #define CONTROL_MODEL_MAX 40
 #define CONTROL_NAMESPACES_DEFAULT 16
-#define CONTROL_QUEUES_DEFAULT NVME_QUEUE_PAIRS_MAX
+#define CONTROL_QUEUES_DEFAULT CONTROL_QUEUES_MAX
 #define CONTROL_POLL_US_MAX 1000000
 #define CONTROL_UUID_TEXT_MAX 37
+
+enum control_doorbells {
+	CONTROL_DOORBELLS_SHADOW, /* register writes; the guest may set up a doorbell buffer */
+	CONTROL_DOORBELLS_MAPPED, /* the guest writes a shared page, which is polled */
+};
 
 struct control_namespace_spec {
 	unsigned nsid; /* 0 = the lowest free one */
@@ -37,7 +44,7 @@ struct control_target_spec {
 	unsigned queue_entries;
 	unsigned max_namespaces;
 	unsigned poll_us; /* 0 = the controller's default */
-	enum nvme_doorbell_mode doorbells;
+	enum control_doorbells doorbells;
 	bool intx;
 	char serial[CONTROL_SERIAL_MAX + 1]; /* "" = made from the uuid */
 	char model[CONTROL_MODEL_MAX + 1];
@@ -52,7 +59,7 @@ void control_target_spec_fini(struct control_target_spec *spec);
 void control_target_spec_copy(struct control_target_spec *to,
 			      const struct control_target_spec *from);
 
-/* Appends one namespace with defaults. NULL when NVME_NAMESPACES_MAX are there. */
+/* Appends one namespace with defaults. NULL when CONTROL_NAMESPACES_MAX are there. */
 struct control_namespace_spec *control_target_spec_add(struct control_target_spec *spec);
 void control_target_spec_remove(struct control_target_spec *spec, unsigned nsid);
 struct control_namespace_spec *control_target_spec_find(struct control_target_spec *spec,
