@@ -34,12 +34,14 @@ void core_init(struct loop *loop, const struct loop_twin *twin, uint64_t seed)
 	*loop = (struct loop){.twin = twin};
 	list_init(&loop->tasks);
 	list_init(&loop->pollers);
+	list_init(&loop->fibers);
 	random_init(&loop->random, seed);
 }
 
 void core_fini(struct loop *loop)
 {
 	ASSERT(loop->timers == NULL);
+	ASSERT(list_empty(&loop->fibers));
 	ASSERT(current != loop);
 }
 

@@ -42,7 +42,8 @@ struct loop {
 	struct list *poller_next; /* the walk's next node, moved on when that node is removed */
 	uint64_t now_ns;
 	bool now_known;
-	bool worked; /* the last turn did work */
+	bool worked;	    /* the last turn did work */
+	struct list fibers; /* all that were not freed */
 	struct random random;
 	struct loop_counters counters;
 };
@@ -74,6 +75,9 @@ bool core_arm(struct loop *loop);
 
 /* The next deadline, or UINT64_MAX. */
 uint64_t core_next_deadline_ns(const struct loop *loop);
+
+/* Frees the loop's fibers wherever they are (fiber.c). */
+void core_drop_fibers(struct loop *loop);
 
 /* One writer: no locked instruction is needed. */
 static inline void core_count(_Atomic uint64_t *counter, uint64_t by)
