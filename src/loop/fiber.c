@@ -51,12 +51,12 @@ static _Thread_local struct fiber *running;
 
 /* --- Stack and switch ----------------------------------------------------------------------- */
 
-static int stack_new(struct fiber *fiber, size_t stack_bytes)
+static int stack_new(struct fiber *fiber)
 {
 	const size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE);
 
 	fiber->guard_bytes = page_bytes;
-	fiber->stack_bytes = align_up(stack_bytes, page_bytes);
+	fiber->stack_bytes = align_up(FIBER_STACK_BYTES, page_bytes);
 	fiber->stack = mmap(NULL, page_bytes + fiber->stack_bytes, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
 	if (fiber->stack == MAP_FAILED)
@@ -145,8 +145,8 @@ static void sleep_over(struct loop_timer *timer)
 
 /* --- The door ------------------------------------------------------------------------------- */
 
-int fiber_start(struct loop *loop, size_t stack_bytes, bool joinable, void (*main)(void *arg),
-		void *arg, struct fiber **ret_fiber)
+int fiber_start(struct loop *loop, bool joinable, void (*main)(void *arg), void *arg,
+		struct fiber **ret_fiber)
 {
 	struct fiber *fiber = calloc(1, sizeof(*fiber));
 	uint64_t address;
@@ -157,7 +157,7 @@ int fiber_start(struct loop *loop, size_t stack_bytes, bool joinable, void (*mai
 	fiber->joinable = joinable;
 	fiber->main = main;
 	fiber->arg = arg;
-	if (stack_new(fiber, stack_bytes) < 0) {
+	if (stack_new(fiber) < 0) {
 		free(fiber);
 		return -ENOMEM;
 	}

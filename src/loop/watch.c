@@ -53,7 +53,7 @@ void loop_watch_stop(struct loop *loop, struct loop_watch *watch)
 {
 	struct watches *watches = &real_of(loop)->watches;
 
-	if (watch->fd < 0)
+	if (watch->fd < 0 || watch->ready == NULL)
 		return;
 	ASSERT(epoll_ctl(watches->epoll_fd, EPOLL_CTL_DEL, watch->fd, NULL) == 0);
 	watch->fd = -1;

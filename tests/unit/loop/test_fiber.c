@@ -65,7 +65,7 @@ static struct fiber *start(struct world *w, bool joinable, void (*main)(void *ar
 {
 	struct fiber *fiber = NULL;
 
-	assert_int_equal(fiber_start(w->loop, FIBER_STACK_DEFAULT, joinable, main, w, &fiber), 0);
+	assert_int_equal(fiber_start(w->loop, joinable, main, w, &fiber), 0);
 	return fiber;
 }
 
@@ -213,8 +213,7 @@ static void deep(void *arg)
 static void test_many(struct world *w)
 {
 	for (unsigned i = 0; i < MANY; i++)
-		assert_int_equal(fiber_start(w->loop, FIBER_STACK_DEFAULT, false, deep, w, NULL),
-				 0);
+		assert_int_equal(fiber_start(w->loop, false, deep, w, NULL), 0);
 	world_run(w);
 	assert_int_equal(w->count, MANY);
 }

@@ -184,12 +184,15 @@ static void refusals(void **state)
 	struct loop *loop = test_loop_new();
 	struct test_watch t;
 	struct loop_watch other = {.fd = -1};
+	struct loop_watch zeroed = {0};
 	const int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
 
 	start(&t, loop, EPOLLIN);
 	assert_int_equal(loop_watch_start(loop, &other, t.fd, EPOLLIN, ready), -EEXIST);
 	assert_int_equal(loop_watch_start(loop, &other, fd, EPOLLIN, ready), -EPERM);
 	assert_int_equal(other.fd, -1);
+	loop_watch_stop(loop, &other);
+	loop_watch_stop(loop, &zeroed);
 	close(fd);
 	finish(&t);
 	loop_free(loop);

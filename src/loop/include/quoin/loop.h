@@ -12,6 +12,8 @@
  * hand queued I/O to the kernel in one batch. A turn that found no work arms every poller and
  * then sleeps until a completion, a message, a watch or the next timer.
  *
+ * Watches, file I/O and helper threads are in quoin/loop_io.h, which this door opens too.
+ *
  * Threads: functions marked [any] may be called from any thread; all others only from the
  * loop's own thread, or before it runs / after it stopped.
  * Nothing here allocates after loop_new(), but for loop_offload's threads and fibers' stacks.
@@ -20,7 +22,6 @@
 #define QUOIN_LOOP_H
 
 #include <stdatomic.h>
-#include <sys/uio.h>
 
 #include <quoin/base.h>
 #include <quoin/base_list.h>
@@ -46,7 +47,10 @@ void loop_free(struct loop *loop);
 MUST_CHECK int loop_start_thread(struct loop *loop);
 void loop_join(struct loop *loop);
 
-/* Runs in the calling thread until loop_stop(). */
+/*
+ * Runs in the calling thread until loop_stop(). The first turn of a loop binds it to its thread:
+ * it cannot be turned by another one later.
+ */
 void loop_run(struct loop *loop);
 
 /* [any] Makes loop_run() return at the end of its turn. */
@@ -55,7 +59,7 @@ void loop_stop(struct loop *loop);
 /* One turn, sleeping at most `wait_ns` when there is nothing to do (tests, tools). */
 void loop_turn(struct loop *loop, uint64_t wait_ns);
 
-/* True when the calling thread is the one that runs `loop` (simulated: the loop whose turn it is).
+/* True within a turn of `loop`, in the thread that runs it (simulated: the loop whose turn it is).
  */
 bool loop_is_current(const struct loop *loop);
 
@@ -139,71 +143,6 @@ struct loop_poller {
 void loop_poller_add(struct loop *loop, struct loop_poller *poller);
 void loop_poller_remove(struct loop *loop, struct loop_poller *poller);
 
-/* --- Watches: readiness of sockets and eventfds (real loops only) ------------------------- */
-
-struct loop_watch {
-	struct list node;
-	int fd; /* borrowed; -1 = not started */
-	uint32_t events;
-	void (*ready)(struct loop_watch *watch,
-		      uint32_t events); /* EPOLLIN, EPOLLOUT, EPOLLHUP ... */
-};
-
-/* Level triggered. -ENOMEM, -EPERM (fd cannot be watched), -EEXIST. */
-MUST_CHECK int loop_watch_start(struct loop *loop, struct loop_watch *watch, int fd,
-				uint32_t events,
-				void (*ready)(struct loop_watch *watch, uint32_t events));
-void loop_watch_modify(struct loop *loop, struct loop_watch *watch, uint32_t events);
-
-/* No call of ready() after this returns. Call before closing the fd. Stopped watches are allowed.
- */
-void loop_watch_stop(struct loop *loop, struct loop_watch *watch);
-
-/* --- File I/O (real loops only; used by `disk`) -------------------------------------------- */
-
-enum loop_io_op {
-	LOOP_IO_READV,
-	LOOP_IO_WRITEV,
-	LOOP_IO_FDATASYNC,
-	LOOP_IO_FALLOCATE, /* mode in `flags`, range in offset and length_bytes */
-};
-
-struct loop_io {
-	struct list node; /* the loop's */
-	enum loop_io_op op;
-	int fd;
-	int flags;		 /* RWF_* for reads and writes; FALLOC_FL_* for fallocate */
-	const struct iovec *iov; /* borrowed until done() */
-	unsigned iov_count;
-	uint64_t offset;
-	uint64_t length_bytes;
-	int result; /* bytes, 0, or negative errno */
-	void (*done)(struct loop_io *io);
-};
-
-/*
- * Queues the I/O; it reaches the kernel with the others of this turn. done() is called exactly
- * once, never from inside this function.
- */
-void loop_io_submit(struct loop *loop, struct loop_io *io);
-
-/* Hands all queued I/O to the kernel now (for callers that will not return to the loop soon). */
-void loop_io_flush(struct loop *loop);
-
-/* --- Blocking work off the worker ---------------------------------------------------------- */
-
-struct loop_job {
-	struct list node;
-	struct loop *loop;
-	struct loop_message message;
-	void (*work)(struct loop_job
-			     *job); /* in a helper thread; simulated: in the loop, after a delay */
-	void (*done)(struct loop_job *job); /* in the loop */
-};
-
-/* For system calls that have no asynchronous form (ioctl BLKDISCARD). At most a few threads. */
-void loop_offload(struct loop *loop, struct loop_job *job);
-
 /* --- Counters ------------------------------------------------------------------------------ */
 
 struct loop_stats {
@@ -216,5 +155,7 @@ struct loop_stats {
 
 /* [any] A snapshot; fields may be of slightly different times. */
 struct loop_stats loop_stats_get(const struct loop *loop);
+
+#include <quoin/loop_io.h>
 
 #endif

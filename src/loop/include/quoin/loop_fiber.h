@@ -11,15 +11,16 @@
 
 struct fiber;
 
-#define FIBER_STACK_DEFAULT (64 * 1024)
+/* Of every fiber; pages count only once they are touched. */
+#define FIBER_STACK_BYTES (256 * KiB)
 
 /*
  * Starts main(arg) on the loop at its next turn. The stack has a guard page. -ENOMEM.
  * `ret_fiber` (may be NULL) is valid until main returns, unless the caller joins: with
  * `joinable` it is valid until fiber_join().
  */
-MUST_CHECK int fiber_start(struct loop *loop, size_t stack_bytes, bool joinable,
-			   void (*main)(void *arg), void *arg, struct fiber **ret_fiber);
+MUST_CHECK int fiber_start(struct loop *loop, bool joinable, void (*main)(void *arg), void *arg,
+			   struct fiber **ret_fiber);
 
 /* The running fiber, or NULL in the loop itself. */
 struct fiber *fiber_self(void);

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a loop asks of the kernel: readiness of descriptors, file I/O, and helper threads for
+ * system calls that block. Included by quoin/loop.h; the same rules of threads hold.
+ */
+#ifndef QUOIN_LOOP_IO_H
+#define QUOIN_LOOP_IO_H
+
+#include <sys/uio.h>
+
+#include <quoin/loop.h>
+
+/* --- Watches: readiness of sockets and eventfds (real loops only) ------------------------- */
+
+struct loop_watch {
+	struct list node;
+	int fd; /* borrowed; -1 = not started */
+	uint32_t events;
+	void (*ready)(struct loop_watch *watch,
+		      uint32_t events); /* EPOLLIN, EPOLLOUT, EPOLLHUP ... */
+};
+
+/* Level triggered. -ENOMEM, -EPERM (fd cannot be watched), -EEXIST. */
+MUST_CHECK int loop_watch_start(struct loop *loop, struct loop_watch *watch, int fd,
+				uint32_t events,
+				void (*ready)(struct loop_watch *watch, uint32_t events));
+void loop_watch_modify(struct loop *loop, struct loop_watch *watch, uint32_t events);
+
+/*
+ * No call of ready() after this returns. Call before closing the fd. Watches that are stopped, or
+ * zeroed and never started, are allowed.
+ */
+void loop_watch_stop(struct loop *loop, struct loop_watch *watch);
+
+/* --- File I/O (real loops only; used by `disk`) -------------------------------------------- */
+
+enum loop_io_op {
+	LOOP_IO_READV,
+	LOOP_IO_WRITEV,
+	LOOP_IO_FDATASYNC,
+	LOOP_IO_FALLOCATE, /* mode in `flags`, range in offset and length_bytes */
+};
+
+struct loop_io {
+	struct list node; /* the loop's */
+	enum loop_io_op op;
+	int fd;
+	int flags;		 /* RWF_* for reads and writes; FALLOC_FL_* for fallocate */
+	const struct iovec *iov; /* borrowed until done() */
+	unsigned iov_count;
+	uint64_t offset;
+	uint64_t length_bytes;
+	int result; /* bytes, 0, or negative errno */
+	void (*done)(struct loop_io *io);
+};
+
+/*
+ * Queues the I/O; it reaches the kernel with the others of this turn. done() is called exactly
+ * once, never from inside this function.
+ */
+void loop_io_submit(struct loop *loop, struct loop_io *io);
+
+/* Hands all queued I/O to the kernel now (for callers that will not return to the loop soon). */
+void loop_io_flush(struct loop *loop);
+
+/* --- Blocking work off the worker ---------------------------------------------------------- */
+
+struct loop_job {
+	struct list node;
+	struct loop *loop;
+	struct loop_message message;
+	void (*work)(struct loop_job
+			     *job); /* in a helper thread; simulated: in the loop, after a delay */
+	void (*done)(struct loop_job *job); /* in the loop */
+};
+
+/* For system calls that have no asynchronous form (ioctl BLKDISCARD). At most a few threads. */
+void loop_offload(struct loop *loop, struct loop_job *job);
+
+#endif
