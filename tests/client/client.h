@@ -11,10 +11,12 @@
  *   client_queue.h   rings and doorbells, with the fast path
  *   client_prp.h     data pointers
  *   client_host.h    the driver
+ *   client_daemon.h  a quoind to test against
  */
 #ifndef CLIENT_H
 #define CLIENT_H
 
+#include "client_daemon.h"
 #include "client_host.h"
 #include "client_prp.h"
 
