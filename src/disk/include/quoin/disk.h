@@ -6,8 +6,8 @@
  *
  * A drive is opened once (any thread, blocking calls) and then attached to the loops that use it;
  * requests go through the attachment, a `disk_channel`, in its loop's thread.
- * Offsets, lengths and buffer addresses are multiples of the logical block size and of
- * `dma_alignment`; the drive answers -EINVAL otherwise.
+ * Offsets, lengths and pieces are multiples of the logical block size, buffer addresses of
+ * `dma_alignment_bytes`; the drive answers -EINVAL otherwise.
  */
 #ifndef QUOIN_DISK_H
 #define QUOIN_DISK_H
@@ -23,8 +23,8 @@ enum disk_kind { DISK_FILE, DISK_BLOCK_DEVICE, DISK_SIMULATED };
 
 struct disk_info {
 	enum disk_kind kind;
-	uint64_t size_bytes;
-	uint32_t logical_block_bytes;  /* smallest unit of I/O: 512 or 4096 */
+	uint64_t size_bytes;	      /* whole logical blocks; changes in refresh and resize only */
+	uint32_t logical_block_bytes; /* smallest unit of I/O: 512..4096, a power of two */
 	uint32_t physical_block_bytes; /* writes of this size and alignment avoid read-modify-write
 					*/
 	uint32_t dma_alignment_bytes;  /* of buffer addresses */
@@ -35,6 +35,9 @@ struct disk_info {
 	bool read_only;
 	bool volatile_cache; /* completed writes may be lost without a flush */
 	bool rotational;
+	bool direct;	     /* past the page cache */
+	bool discard_zeroes; /* discarded blocks read as zero */
+	bool write_zeroes;   /* zeroes without transferring them */
 };
 
 struct disk_open_params {
@@ -45,10 +48,12 @@ struct disk_open_params {
 };
 
 /*
- * Opens, locks (OFD lock on files, O_EXCL on block devices) and identifies. `path` is borrowed.
- * -ENOENT, -EACCES, -EBUSY (in use: by us, another process, a mount), -EISDIR, -ENOTBLK (neither
- * file nor block device), -EINVAL (empty or not a multiple of its block size is NOT an error:
- * the tail is ignored and said so in the log), ... with a sentence in `err`.
+ * Opens, locks and identifies. Files: an OFD lock, exclusive for writers, shared between readers.
+ * Block devices: O_EXCL. `path` is borrowed. A size that is not a multiple of the block is no
+ * error: the tail is ignored (and said so in the debug log).
+ * -ENOENT, -EACCES, -EROFS, -EBUSY (in use: by us, another process, a mount), -EISDIR, -ENOTBLK
+ * (neither file nor block device), -ENODATA (empty), -ENOTSUP (blocks over 4 KiB) ... with a
+ * sentence in `err`.
  */
 MUST_CHECK int disk_open(const char *path, const struct disk_open_params *params,
 			 struct disk **ret_disk, struct err *err);
@@ -57,13 +62,17 @@ MUST_CHECK int disk_open(const char *path, const struct disk_open_params *params
 void disk_close(struct disk *disk);
 const struct disk_info *disk_info(const struct disk *disk);
 
+/* What it was opened from: a path, or "simulated". */
+const char *disk_name(const struct disk *disk);
+
 /* Reads the size again (live growth, shrink); returns 0 or negative errno. Blocking, control path.
  */
 MUST_CHECK int disk_refresh(struct disk *disk);
 
-/* Changes the length of a regular file. -ENOTSUP for block devices, -ENOSPC, -EFBIG. */
+/* Changes the length of a regular file. -ENOTSUP for block devices, -EROFS, -ENOSPC, -EFBIG. */
 MUST_CHECK int disk_resize(struct disk *disk, uint64_t size_bytes);
 
+/* -ENOMEM. In the loop's thread. */
 MUST_CHECK int disk_attach(struct disk *disk, struct loop *loop, struct disk_channel **ret_channel);
 void disk_detach(struct disk_channel *channel); /* no request in flight */
 
@@ -71,12 +80,12 @@ enum disk_op {
 	DISK_READ,
 	DISK_WRITE,
 	DISK_FLUSH,
-	DISK_DISCARD,	   /* contents undefined after */
+	DISK_DISCARD,	   /* contents undefined after, zero if `discard_zeroes` */
 	DISK_WRITE_ZEROES, /* reads as zero after; space may be released when DISK_UNMAP is given */
 };
 
 enum disk_flags {
-	DISK_FUA = 1,	/* durable on completion */
+	DISK_FUA = 1,	/* write, write zeroes: durable on completion */
 	DISK_UNMAP = 2, /* write zeroes may deallocate */
 };
 
@@ -87,7 +96,12 @@ struct disk_request {
 	uint64_t length_bytes;
 	const struct iovec *iov; /* borrowed until done() */
 	unsigned iov_count;
-	int result; /* 0 or negative errno; a short transfer is continued or -EIO */
+	/*
+	 * 0 or negative errno; never a partial success. -ENXIO: beyond the end, which may have
+	 * come nearer. After a failed flush every later flush and FUA fails with the same error
+	 * until the drive is opened anew.
+	 */
+	int result;
 	void (*done)(struct disk_request *request);
 	/* The driver's. */
 	struct loop_io io;
@@ -95,8 +109,9 @@ struct disk_request {
 	struct loop_timer timer;
 	struct disk_channel *channel;
 	uint64_t progress_bytes;
-	struct iovec partial; /* first piece of a continued transfer */
+	struct iovec partial; /* a piece cut by a short transfer, or zeroes */
 	unsigned step;
+	unsigned retries;
 };
 
 /* done() is called exactly once, never from inside this function. */
