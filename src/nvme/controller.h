@@ -57,8 +57,11 @@ struct nvme_controller {
 	bool stopped;	    /* no fetching: shutdown, failed, or not enabled */
 	struct nvme_request *requests;
 	unsigned request_count;
-	struct nvme_request *free_requests;
+	unsigned request_fresh;		    /* requests from here on were never used */
+	struct nvme_request *free_requests; /* last in, first out: the warm ones */
 	unsigned free_count;
+	void *request_memory;
+	uint64_t kicks; /* namespaces (bit nsid - 1) with commands the drive holds back */
 
 	struct nvme_registers registers;
 	struct nvme_doorbells doorbells;

@@ -3,6 +3,7 @@
 #ifndef NVME_DATA_H
 #define NVME_DATA_H
 
+#include <quoin/loop.h>
 #include <quoin/nvme.h>
 
 struct nvme_request;
@@ -13,7 +14,8 @@ struct nvme_bounce_pool {
 	uint8_t *memory;
 	uint8_t *free[NVME_BOUNCE_BUFFERS];
 	unsigned free_count;
-	struct list waiters; /* struct nvme_request, through node */
+	struct list waiters;   /* struct nvme_request, through node */
+	struct loop_task task; /* serves the waiters */
 };
 
 MUST_CHECK int nvme_bounce_init(struct nvme_controller *c);
@@ -29,6 +31,9 @@ MUST_CHECK uint16_t nvme_data_map(struct nvme_request *req, uint64_t bytes, unsi
 void nvme_data_copy_out(struct nvme_request *req, uint64_t offset, const void *buffer,
 			uint64_t length);
 void nvme_data_copy_in(struct nvme_request *req, uint64_t offset, void *buffer, uint64_t length);
+
+/* True when the mapped pieces hold the same bytes as `buffer`. */
+bool nvme_data_equal(const struct nvme_request *req, const void *buffer);
 
 /*
  * For admin commands and other small data: maps the command's data pointer for `length` bytes

@@ -28,7 +28,9 @@ struct nvme_doorbells {
 
 	/* Adaptive polling. */
 	uint64_t window_ns; /* how long to poll after the last work */
-	uint64_t last_work_ns;
+	uint64_t window_end_ns;
+	unsigned idle_polls; /* since the last work */
+	bool in_window;
 	uint64_t slept_ns; /* when it last went to sleep; 0 = awake */
 
 	/* Mapped mode. */

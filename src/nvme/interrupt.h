@@ -34,6 +34,9 @@ void nvme_interrupts_reconfigure(struct nvme_controller *c);
 /* A CQE was posted to `cq`. */
 void nvme_interrupt_posted(struct nvme_controller *c, struct nvme_cq *cq);
 
+/* A completion queue was deleted. */
+void nvme_interrupts_cq_gone(struct nvme_controller *c, const struct nvme_cq *cq);
+
 /* Decides for all CQs with new entries: one message per vector. */
 void nvme_interrupts_decide(struct nvme_controller *c);
 

@@ -97,8 +97,23 @@ void nvme_queues_drop(struct nvme_controller *c);
 /* Fetches and executes up to `budget` commands; returns how many. */
 unsigned nvme_sq_process(struct nvme_controller *c, struct nvme_sq *sq, unsigned budget);
 
-/* Posts what waits for `cq`; returns how many. */
-unsigned nvme_cq_post_finished(struct nvme_controller *c, struct nvme_cq *cq);
+/* Posts the CQE of a request whose status is set, now or when there is room and memory. */
+void nvme_cq_finish(struct nvme_controller *c, struct nvme_request *req);
+
+/* Posts what waits for `cq`. */
+void nvme_cq_post_finished(struct nvme_controller *c, struct nvme_cq *cq);
+
+/* A command of `sq` left it without a CQE, or with: the deletion may go on. */
+void nvme_sq_command_ended(struct nvme_sq *sq);
+
+/* Ends first halves of fused pairs that wait for their second (`status`), on all queues. */
+void nvme_queues_end_fused(struct nvme_controller *c, uint16_t status);
+
+/* Entries between two places of a ring, from `from` forward to `to`. */
+static inline uint32_t nvme_ring_distance(uint32_t from, uint32_t to, uint32_t size)
+{
+	return to >= from ? to - from : to + size - from;
+}
 
 /* Free slots not promised to anybody. */
 unsigned nvme_cq_room(const struct nvme_cq *cq);

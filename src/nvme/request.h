@@ -26,38 +26,41 @@ enum nvme_request_state {
 };
 
 struct nvme_request {
-	/* Hot: the first two cache lines are all a read of one page needs beside `block`. */
+	/* Hot: a read of one page touches these three cache lines, `block`, and pieces[0]. */
 	struct nvme_controller *controller;
 	struct nvme_request *next_free;
 	struct nvme_sq *sq;
 	struct nvme_cq *cq;
 	struct nvme_namespace *namespace; /* counted in its in_flight, or NULL */
 	uint32_t life;			  /* the controller's, when the command was fetched */
+	uint32_t result;		  /* CQE DW0 */
 	uint16_t status;
 	uint16_t sq_id;
-	uint32_t result; /* CQE DW0 */
 	uint8_t state;	 /* enum nvme_request_state */
 	bool reserved;	 /* a slot of `cq` is promised to it */
-	bool stepping;	 /* inside nvme_request_step(): do not recurse */
-	bool step_again;
+	bool bucket;	 /* a piece without memory: SGL bit bucket */
+	bool stepping;	 /* inside nvme_request_step() */
+	bool step_again; /* a step was asked for meanwhile */
 	struct nvme_command command;
 	struct guest_hold hold;
+	uint8_t *bounce;	     /* from the controller's pool, or NULL */
+	struct nvme_namespace *gate; /* its exclusive use (`wait`) ends with the command, or NULL */
 	uint64_t slba;
 	uint64_t data_bytes;
 	unsigned piece_count;
 	struct block_request block;
 
 	/* Cold: commands of several steps, bounce buffers, waiting. */
-	struct list node;      /* a CQ's finished list, the bounce waiters, or the owner's */
-	struct nvme_wait wait; /* for exclusive use of the namespace */
-	uint8_t *bounce;       /* from the controller's pool, or NULL */
-	void (*resume)(struct nvme_request *req); /* after waiting for a bounce buffer or a gate */
-	void (*step)(struct nvme_request *req);	  /* next step after a block request ended */
-	void (*then)(struct nvme_request *req);	  /* after nvme_request_flush_all() */
-	int step_result;
+	struct list node;	   /* a CQ's finished list, or who waits for what it needs */
+	struct nvme_wait wait;	   /* for exclusive use of a namespace */
+	struct iovec bounce_piece; /* what the drive gets of `bounce` */
+	void (*resume)(struct nvme_request *req); /* with the bounce buffer it waited for */
+	bool (*step)(struct nvme_request *req);
+	void (*then)(struct nvme_request *req); /* after nvme_request_flush_all() */
+	int step_result;			/* first error of the steps */
 	unsigned index;
 	uint64_t cursor;
-	struct nvme_request *partner; /* the other half of a fused pair */
+	struct nvme_request *partner; /* the other half of a fused pair, or NULL */
 	struct iovec pieces[NVME_PIECES_MAX];
 };
 
@@ -74,14 +77,13 @@ struct nvme_namespace {
 	bool attached; /* the guest may detach and attach it (namespace attachment) */
 	bool read_only;
 	bool formatting; /* commands end with "format in progress" */
-	bool gated;	 /* somebody waits for, or has, exclusive use: commands queue up */
 	uint8_t nguid[16];
 	uint8_t uuid[16];
 	unsigned in_flight;
 	struct list gate_waiters; /* struct nvme_wait; the first one owns the gate when granted */
 	bool gate_granted;
-	struct list gated_requests; /* struct nvme_request, through node */
-	struct nvme_wait *detaching;
+	struct list gated_requests;  /* struct nvme_request, through node */
+	struct nvme_wait *detaching; /* the transport's, while nvme_namespace_detach() waits */
 };
 
 /* --- Requests (request.c) ------------------------------------------------------------------ */
@@ -97,6 +99,16 @@ void nvme_requests_fini(struct nvme_controller *c);
  */
 void nvme_request_complete(struct nvme_request *req, uint16_t status, uint32_t dw0);
 
+/* A free request for a command of `sq`, running; NULL when the pool, or the part of it that is
+ * not kept back for the admin queue, is used up. */
+struct nvme_request *nvme_request_take(struct nvme_controller *c, struct nvme_sq *sq);
+
+/* Back to the pool: its CQE is posted, or nobody wants it. */
+void nvme_request_free(struct nvme_request *req);
+
+/* True when a reset came since the command was fetched: end it without further work. */
+bool nvme_request_abandoned(const struct nvme_request *req);
+
 /*
  * The command will wait for an outside event (AER, Delete SQ): gives back its CQ slot, and no
  * reset, shutdown or deletion waits for it. Whoever parked it completes it later; on a reset its
@@ -104,8 +116,10 @@ void nvme_request_complete(struct nvme_request *req, uint16_t status, uint32_t d
  */
 void nvme_request_park(struct nvme_request *req);
 
-/* Runs step functions of a multi-step command without recursion: calls req->step now, or, when
- * called from inside a step, once that returns. */
+/*
+ * Runs req->step without recursion: now, or, when called from inside a step, once that returns.
+ * A step returns false when it ended the request, true when a later event calls this again.
+ */
 void nvme_request_step(struct nvme_request *req);
 
 /* --- Exclusive use of a namespace (gate.c) -------------------------------------------------- */
@@ -119,7 +133,14 @@ void nvme_gate_enter(struct nvme_namespace *ns, struct nvme_wait *wait);
 /* The owner leaves; commands that queued up are looked at anew (they may find it detached). */
 void nvme_gate_leave(struct nvme_namespace *ns, struct nvme_wait *wait);
 
-/* A command of the namespace ended and in_flight is 0. */
-void nvme_gate_idle(struct nvme_namespace *ns);
+/* Counts a command in; false when the gate is shut: the command then waits and is executed anew
+ * by nvme_io_execute() later. */
+bool nvme_gate_pass(struct nvme_namespace *ns, struct nvme_request *req);
+
+/* Counts a command out. */
+void nvme_gate_out(struct nvme_namespace *ns);
+
+/* Ends all commands that wait before the gates (reset). */
+void nvme_gates_abandon(struct nvme_controller *c);
 
 #endif
