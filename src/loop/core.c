@@ -80,7 +80,7 @@ uint64_t loop_now_ns(struct loop *loop)
 {
 	if (!loop->now_known) {
 		loop->now_ns = loop->twin->clock_ns(loop);
-		loop->now_known = true;
+		loop->now_known = loop->in_turn;
 	}
 	return loop->now_ns;
 }

@@ -41,7 +41,8 @@ struct loop {
 	struct list pollers;
 	struct list *poller_next; /* the walk's next node, moved on when that node is removed */
 	uint64_t now_ns;
-	bool now_known;
+	bool in_turn;
+	bool now_known;	    /* only within a turn */
 	bool worked;	    /* the last turn did work */
 	struct list fibers; /* all that were not freed */
 	struct random random;
@@ -62,6 +63,14 @@ struct loop *core_enter(struct loop *loop);
 /* Forgets the time of the last turn. */
 static inline void core_turn_begin(struct loop *loop)
 {
+	loop->in_turn = true;
+	loop->now_known = false;
+}
+
+/* From here until the next turn the time is read anew each time. */
+static inline void core_turn_end(struct loop *loop)
+{
+	loop->in_turn = false;
 	loop->now_known = false;
 }
 

@@ -51,6 +51,7 @@ static struct loop_job *next_job(struct offload *offload)
 		pthread_cond_wait(&offload->more, &offload->lock);
 	offload->idle--;
 	node = list_pop(&offload->jobs);
+	offload->job_count -= node != NULL;
 	pthread_mutex_unlock(&offload->lock);
 	return node == NULL ? NULL : container_of(node, struct loop_job, node);
 }
@@ -79,13 +80,10 @@ static bool have_helper(struct offload *offload, bool busy)
 void offload_job(struct loop *loop, struct loop_job *job)
 {
 	struct offload *offload = &real_of(loop)->offload;
-	unsigned queued = 1;
 	bool busy;
 
 	pthread_mutex_lock(&offload->lock);
-	list_for_each (node, &offload->jobs)
-		queued++;
-	busy = queued > offload->idle;
+	busy = offload->job_count >= offload->idle;
 	pthread_mutex_unlock(&offload->lock);
 
 	if (!have_helper(offload, busy)) {
@@ -94,6 +92,7 @@ void offload_job(struct loop *loop, struct loop_job *job)
 	}
 	pthread_mutex_lock(&offload->lock);
 	list_append(&offload->jobs, &job->node);
+	offload->job_count++;
 	pthread_cond_signal(&offload->more);
 	pthread_mutex_unlock(&offload->lock);
 }

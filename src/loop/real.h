@@ -46,6 +46,7 @@ struct offload {
 	pthread_mutex_t lock;
 	pthread_cond_t more;
 	struct list jobs;
+	unsigned job_count;
 	unsigned idle; /* threads waiting for a job */
 	bool stop;
 	unsigned thread_count;

@@ -269,6 +269,7 @@ static void sim_turn(struct sim_loop *loop)
 		loop->awake = false;
 		core_count(&loop->core.counters.sleeps, 1);
 	}
+	core_turn_end(&loop->core);
 	core_enter(before);
 	sim->now_ns +=
 		SIM_TURN_NS_MIN + random_below(&sim->random, SIM_TURN_NS_MAX - SIM_TURN_NS_MIN + 1);

@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Tasks, timers, pollers and sleep of the real loop. */
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include "real.h"
 
 #define TIMERS 500
@@ -312,6 +319,103 @@ static void stop_before_run_is_kept(void **state)
 	loop_free(NULL);
 }
 
+static void spinning_loop_does_not_sleep(void **state)
+{
+	const struct loop_params params = {.name = "spin", .cpu = -1, .spin_us = 1000000000};
+	struct loop *loop = NULL;
+
+	assert_int_equal(loop_new(&params, &loop), 0);
+	for (unsigned i = 0; i < 100; i++)
+		loop_turn(loop, NS_PER_S);
+	assert_int_equal(loop_stats_get(loop).sleeps, 0);
+	assert_int_equal(loop_stats_get(loop).turns, 100);
+	loop_free(loop);
+}
+
+static void time_goes_on_outside_turns(void **state)
+{
+	struct loop *loop = test_loop_new();
+	uint64_t first_ns;
+
+	loop_turn(loop, 0);
+	first_ns = loop_now_ns(loop);
+	while (loop_now_ns(loop) == first_ns)
+		nap();
+	loop_free(loop);
+}
+
+/* --- Threads ---------------------------------------------------------------------------- */
+
+struct thread_facts {
+	char name[16];
+	int cpu;
+	sigset_t mask;
+};
+
+static void look_around(void *arg)
+{
+	struct thread_facts *facts = arg;
+
+	pthread_getname_np(pthread_self(), facts->name, sizeof(facts->name));
+	facts->cpu = sched_getcpu();
+	pthread_sigmask(SIG_BLOCK, NULL, &facts->mask);
+}
+
+static void thread_is_named_pinned_and_deaf(void **state)
+{
+	const struct loop_params params = {.name = "a name too long for it", .cpu = 0};
+	struct thread_facts facts;
+	struct loop *loop = NULL;
+	sigset_t mine;
+
+	assert_int_equal(loop_new(&params, &loop), 0);
+	assert_int_equal(loop_start_thread(loop), 0);
+	loop_call(loop, look_around, &facts);
+	assert_string_equal(facts.name, "a name too long");
+	assert_int_equal(facts.cpu, 0);
+	assert_true(sigismember(&facts.mask, SIGTERM));
+	assert_false(sigismember(&facts.mask, SIGBUS));
+	pthread_sigmask(SIG_BLOCK, NULL, &mine);
+	assert_false(sigismember(&mine, SIGTERM));
+	loop_stop(loop);
+	loop_join(loop);
+	loop_free(loop);
+}
+
+/* --- Refusals --------------------------------------------------------------------------- */
+
+/* Every descriptor a loop needs is missing once: it says so, and loses none. */
+static void without_descriptors_it_is_refused(void **state)
+{
+	const struct loop_params params = {.name = "poor", .cpu = -1};
+	struct rlimit before;
+	struct rlimit few;
+	const int next_fd = dup(0);
+	unsigned refusals = 0;
+	struct loop *loop = NULL;
+	int r;
+
+	assert_true(next_fd >= 0);
+	close(next_fd);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	do {
+		few = before;
+		few.rlim_cur = (rlim_t)next_fd + refusals;
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+		r = loop_new(&params, &loop);
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+		if (r < 0) {
+			assert_int_equal(r, -EMFILE);
+			assert_null(loop);
+			refusals++;
+		}
+	} while (r < 0 && refusals < 10);
+	assert_int_equal(refusals, 3);
+	loop_free(loop);
+	assert_int_equal(dup(0), next_fd);
+	close(next_fd);
+}
+
 static void bad_cpu_is_refused(void **state)
 {
 	const struct loop_params params = {.name = "cpu", .cpu = 1023};
@@ -333,6 +437,10 @@ int main(void)
 		cmocka_unit_test(refused_arm_keeps_awake),
 		cmocka_unit_test(idle_loop_sleeps),
 		cmocka_unit_test(stop_before_run_is_kept),
+		cmocka_unit_test(spinning_loop_does_not_sleep),
+		cmocka_unit_test(time_goes_on_outside_turns),
+		cmocka_unit_test(thread_is_named_pinned_and_deaf),
+		cmocka_unit_test(without_descriptors_it_is_refused),
 		cmocka_unit_test(bad_cpu_is_refused),
 	};
 

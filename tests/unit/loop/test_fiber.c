@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Fibers, in both twins: every test runs on the real loop and on simulated ones. */
 #include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <quoin/loop_fiber.h>
 #include <quoin/loop_sim.h>
@@ -223,6 +228,46 @@ static void many_fibers_keep_their_stacks(void **state)
 	on_both_twins(test_many);
 }
 
+/* --- The guard page ------------------------------------------------------------------------- */
+
+/* Far deeper than a fiber's stack. */
+static unsigned descend(volatile const char *above, unsigned depth)
+{
+	volatile char frame[512];
+
+	frame[0] = above[0];
+	return depth == 0 ? 0 : descend(frame, depth - 1) + (unsigned)frame[0];
+}
+
+static void overflow(void *arg)
+{
+	const char start = 1;
+
+	exit(descend(&start, 100000) == 0);
+}
+
+static void overflow_ends_in_the_guard_page(void **state)
+{
+	const struct rlimit no_core = {0};
+	const pid_t pid = fork();
+	int status = 0;
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		struct world w = {.sim = loop_sim_new(1)};
+
+		signal(SIGSEGV, SIG_DFL);
+		setrlimit(RLIMIT_CORE, &no_core);
+		w.loop = loop_sim_add(w.sim);
+		start(&w, false, overflow);
+		world_run(&w);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(WTERMSIG(status), SIGSEGV);
+}
+
 /* --- A world that ends ---------------------------------------------------------------------- */
 
 static void parked_for_ever(void *arg)
@@ -253,6 +298,7 @@ int main(void)
 		cmocka_unit_test(park_and_wake),
 		cmocka_unit_test(sleep_cancel_join),
 		cmocka_unit_test(many_fibers_keep_their_stacks),
+		cmocka_unit_test(overflow_ends_in_the_guard_page),
 		cmocka_unit_test(simulated_world_takes_its_fibers_along),
 	};
 

@@ -65,7 +65,7 @@ bool loop_is_current(const struct loop *loop);
 
 /* --- Time and chance -------------------------------------------------------------------- */
 
-/* Monotonic nanoseconds, read at most once per turn; cheap. */
+/* Monotonic nanoseconds, read at most once per turn; cheap. Outside a turn it is read each time. */
 uint64_t loop_now_ns(struct loop *loop);
 
 /* Monotonic nanoseconds, read now. */
@@ -95,7 +95,7 @@ struct loop_message {
 
 /*
  * [any] Delivers in the thread of `to`, in order per sender. The message is the receiver's until
- * deliver() is called. Wakes a sleeping loop; costs one atomic exchange when it is awake.
+ * deliver() is called. Wakes a sleeping loop; costs one compare-and-swap when it is awake.
  */
 void loop_message_send(struct loop *to, struct loop_message *message);
 

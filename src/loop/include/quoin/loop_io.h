@@ -20,7 +20,10 @@ struct loop_watch {
 		      uint32_t events); /* EPOLLIN, EPOLLOUT, EPOLLHUP ... */
 };
 
-/* Level triggered. -ENOMEM, -EPERM (fd cannot be watched), -EEXIST. */
+/*
+ * Level triggered; EPOLLHUP and EPOLLERR are reported even when not asked for. -ENOMEM, -EPERM (fd
+ * cannot be watched), -EEXIST (it is watched already); the watch is untouched then.
+ */
 MUST_CHECK int loop_watch_start(struct loop *loop, struct loop_watch *watch, int fd,
 				uint32_t events,
 				void (*ready)(struct loop_watch *watch, uint32_t events));
