@@ -41,7 +41,7 @@ BANNED = [
     (re.compile(r'(?<![\w.])assert\s*\('), 'assert() vanishes with NDEBUG: use ASSERT'),
     (re.compile(r'\btypedef\s+(struct|union|enum)\b'), 'typedef of a struct, union or enum'),
 ]
-PRIVATE_PATH = re.compile(r'(?<![\w.])/work/|/root/')
+PRIVATE_PATH = re.compile(r'(^|[\s"\'=(])/(work|root)/')
 
 
 class Tidy:
