@@ -341,6 +341,9 @@ static int set_option(struct context *c, int choice, const char *value)
 	case 'j':
 		o->json = true;
 		return 0;
+	case 'h':
+		fputs(usage_text, stdout);
+		exit(0);
 	default:
 		return -EINVAL;
 	}
@@ -357,6 +360,7 @@ static int parse_options(struct context *c, int argc, char **argv)
 		{"idle-ms", required_argument, NULL, 'i'},
 		{"poll-us", required_argument, NULL, 'p'},
 		{"no-fio", no_argument, NULL, 'f'},
+		{"help", no_argument, NULL, 'h'},
 		{"quoind", required_argument, NULL, 'Q'},
 		{"json", no_argument, NULL, 'j'},
 		{NULL, 0, NULL, 0},

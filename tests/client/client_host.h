@@ -47,6 +47,9 @@ struct host_options {
 	unsigned admin_entries; /* 0 = HOST_ADMIN_ENTRIES */
 };
 
+/* An unattached host, good for host_close(). The attaching functions do it themselves. */
+void host_init(struct host *host);
+
 /* Connects, maps memory, sets up interrupts and bus mastering. The controller stays disabled. */
 MUST_CHECK int host_attach(struct host *host, const struct host_options *options);
 

@@ -126,14 +126,19 @@ static int attach_device(struct host *host, const struct host_options *options)
 	return error;
 }
 
-int host_attach(struct host *host, const struct host_options *options)
+void host_init(struct host *host)
 {
-	int error;
-
 	memset(host, 0, sizeof(*host));
 	host->client.fd = -1;
 	for (unsigned i = 0; i < HOST_QUEUES_MAX; i++)
 		host->event_fds[i] = -1;
+}
+
+int host_attach(struct host *host, const struct host_options *options)
+{
+	int error;
+
+	host_init(host);
 	host->queues[0].sq.size =
 		(uint16_t)(options->admin_entries ? options->admin_entries : HOST_ADMIN_ENTRIES);
 	error = ram_open(&host->ram, options->ram_size ? options->ram_size : RAM_SIZE_DEFAULT);

@@ -63,7 +63,7 @@ int client_connect(struct client *client, const char *path)
 
 	if (strlen(path) >= sizeof(address.sun_path))
 		return -ENAMETOOLONG;
-	strcpy(address.sun_path, path);
+	memcpy(address.sun_path, path, strlen(path) + 1);
 	for (unsigned i = 0; i < CONNECT_ATTEMPTS; i++) {
 		fd = try_connect(&address);
 		if (fd >= 0 || (fd != -ENOENT && fd != -ECONNREFUSED))
