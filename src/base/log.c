@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The log sink. One write(2) per line, so lines of different threads do not mix. */
+/*
+ * The log sink. One write(2) per line, so lines of different threads do not mix. Control
+ * characters are replaced: names come from outside, and must not forge lines or steer a terminal.
+ */
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -38,6 +41,9 @@ void log_write(enum log_level level, const char *format, ...)
 	va_end(args);
 	if (length > (int)sizeof(line) - 2)
 		length = (int)sizeof(line) - 2;
+	for (int i = 0; i < length; i++)
+		if ((unsigned char)line[i] < ' ' || line[i] == '\x7f')
+			line[i] = '?';
 	line[length] = '\n';
 	/* A log that cannot be written has nobody left to be told. */
 	if (write(STDERR_FILENO, line, (size_t)length + 1) < 0)
