@@ -14,4 +14,7 @@ void nvme_admin_execute(struct nvme_request *req);
 /* The slot of `nsid`, attached and usable for I/O, or NULL. */
 struct nvme_namespace *nvme_namespace_find(struct nvme_controller *c, uint32_t nsid);
 
+/* The client is gone, before anything is reset: to the disk, power went away. */
+void nvme_admin_client_left(struct nvme_controller *c);
+
 #endif

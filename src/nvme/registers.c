@@ -164,6 +164,8 @@ void nvme_controller_disable(struct nvme_controller *c, bool clear)
 
 void nvme_controller_reset(struct nvme_controller *c, enum nvme_reset kind, struct nvme_wait *wait)
 {
+	if (kind == NVME_RESET_DISCONNECT)
+		nvme_admin_client_left(c);
 	nvme_controller_disable(c, true);
 	c->registers.subsystem_reset_occurred = false;
 	nvme_pci_reset(c);

@@ -84,6 +84,11 @@ struct nvme_namespace {
 	bool gate_granted;
 	struct list gated_requests;  /* struct nvme_request, through node */
 	struct nvme_wait *detaching; /* the transport's, while nvme_namespace_detach() waits */
+	struct nvme_wait detach_gate;
+	uint64_t format_done_bytes;
+	bool format_flushed;
+	void (*formatted)(void *data, unsigned nsid, uint32_t block_bytes);
+	void *formatted_data;
 };
 
 /* --- Requests (request.c) ------------------------------------------------------------------ */

@@ -77,6 +77,12 @@ void nvme_bar_read(struct nvme_controller *controller, unsigned offset, void *da
 void nvme_bar_write(struct nvme_controller *controller, unsigned offset, const void *data,
 		    unsigned length);
 
+/*
+ * The transport latched a message of `vector` because the client masked it (true), or delivered it
+ * (false): the Pending Bit Array the guest reads.
+ */
+void nvme_msix_pending_set(struct nvme_controller *controller, unsigned vector, bool pending);
+
 struct nvme_wait {
 	struct list node;
 	void (*done)(struct nvme_wait *wait);
@@ -108,13 +114,22 @@ struct nvme_namespace_params {
 	uint8_t nguid[16];	       /* non-zero, unique in the world, stable */
 	uint8_t uuid[16];
 	bool read_only;
+	uint32_t block_bytes; /* 512 or 4096; 0 = the device's logical block size */
+
+	/*
+	 * The guest formatted the namespace to blocks of this size: to be remembered, and given as
+	 * block_bytes next time, or the guest cannot read its disk. NULL: nobody would remember,
+	 * only one format is offered.
+	 */
+	void (*formatted)(void *data, unsigned nsid, uint32_t block_bytes);
+	void *formatted_data;
 };
 
 /* Tells the guest by an event when one is due. -EEXIST, -EINVAL (nsid, channel's limits). */
 MUST_CHECK int nvme_namespace_attach(struct nvme_controller *controller,
 				     const struct nvme_namespace_params *params);
 
-/* done() when no command uses the namespace any more. -ENOENT. */
+/* done() when no command uses the namespace any more. -ENOENT (also while it is detaching). */
 MUST_CHECK int nvme_namespace_detach(struct nvme_controller *controller, unsigned nsid,
 				     struct nvme_wait *wait);
 
