@@ -45,10 +45,12 @@ static const struct admin_command commands[] = {
 	 EFFECT_SUPPORTED | EFFECT_DATA | EFFECT_NAMESPACE | EFFECT_EXCLUSIVE},
 };
 
-static const struct {
+struct io_effect {
 	uint8_t opcode;
 	uint32_t effects;
-} io_effects[] = {
+};
+
+static const struct io_effect io_effects[] = {
 	{NVME_IO_FLUSH, EFFECT_SUPPORTED},
 	{NVME_IO_WRITE, EFFECT_SUPPORTED | EFFECT_DATA},
 	{NVME_IO_READ, EFFECT_SUPPORTED},
