@@ -11,6 +11,7 @@
 #include "rig.h"
 
 #define HANG_NS (30 * NS_PER_S)
+#define TURNS_MAX 100000000
 
 void rig_init_real(struct rig *rig, uint64_t seed)
 {
@@ -22,10 +23,21 @@ void rig_init_real(struct rig *rig, uint64_t seed)
 	random_init(&rig->random, seed);
 }
 
+void rig_init_sim(struct rig *rig, uint64_t seed)
+{
+	memset(rig, 0, sizeof(*rig));
+	rig->sim = loop_sim_new(seed);
+	rig->loop = loop_sim_add(rig->sim);
+	rig->seed = seed;
+	random_init(&rig->random, seed);
+}
+
 void rig_close(struct rig *rig)
 {
 	block_channel_close(rig->channel);
 	block_close(rig->device);
+	disk_close(rig->disk);
+	rig->disk = NULL;
 	rig->channel = NULL;
 	rig->device = NULL;
 }
@@ -33,7 +45,10 @@ void rig_close(struct rig *rig)
 void rig_fini(struct rig *rig)
 {
 	rig_close(rig);
-	loop_free(rig->loop);
+	if (rig->sim)
+		loop_sim_free(rig->sim);
+	else
+		loop_free(rig->loop);
 }
 
 void rig_use(struct rig *rig, struct block_device *device)
@@ -52,6 +67,17 @@ void rig_open(struct rig *rig, const char *spec)
 		abort();
 	}
 	rig_use(rig, device);
+}
+
+struct disk_sim *rig_open_sim(struct rig *rig, const struct disk_sim_params *params)
+{
+	struct disk_sim *sim = disk_sim_new(params);
+	struct block_device *device;
+
+	ASSERT(disk_sim_open(sim, &rig->disk) == 0);
+	ASSERT(block_open_disk(rig->disk, 0, &device, NULL) == 0);
+	rig_use(rig, device);
+	return sim;
 }
 
 static void done(struct block_request *block)
@@ -104,7 +130,10 @@ static void turns(struct rig *rig, uint64_t duration_ns)
 
 void rig_wait(struct rig *rig)
 {
-	turns(rig, HANG_NS);
+	if (rig->sim && rig->pending > 0)
+		ASSERT(loop_sim_run(rig->sim, NULL, UINT64_MAX, TURNS_MAX));
+	else
+		turns(rig, HANG_NS);
 	if (rig->pending > 0)
 		fprintf(stderr, "%u requests hang, seed %llu\n", rig->pending,
 			(unsigned long long)rig->seed);
@@ -113,17 +142,20 @@ void rig_wait(struct rig *rig)
 
 void rig_pause(struct rig *rig, uint64_t duration_ns)
 {
-	turns(rig, duration_ns);
+	if (rig->sim)
+		(void)!loop_sim_run(rig->sim, NULL, loop_sim_now_ns(rig->sim) + duration_ns,
+				    TURNS_MAX);
+	else
+		turns(rig, duration_ns);
 }
 
-int rig_do(struct rig *rig, enum block_op op, unsigned flags, uint64_t offset, void *data,
-	   uint64_t length)
+int rig_do(struct rig *rig, unsigned op, uint64_t offset, void *data, uint64_t length)
 {
 	struct rig_request request;
 
 	memset(&request, 0, sizeof(request));
-	request.block.op = op;
-	request.block.flags = flags;
+	request.block.op = (enum block_op)(op & 0xFF);
+	request.block.flags = op >> 8;
 	request.block.offset = offset;
 	request.block.length_bytes = length;
 	rig_submit(rig, &request, data);

@@ -154,7 +154,7 @@ static void compare_all(struct model *m)
 	struct slot *slot = &m->slots[0];
 
 	for (uint64_t at = 0; at < DEVICE_BYTES; at += RUN_MAX) {
-		assert_int_equal(rig_do(&m->rig, BLOCK_READ, 0, at, slot->data, RUN_MAX), 0);
+		assert_int_equal(rig_do(&m->rig, BLOCK_READ, at, slot->data, RUN_MAX), 0);
 		slot->request.block.offset = at;
 		slot->request.block.length_bytes = RUN_MAX;
 		compare(m, slot);
@@ -199,12 +199,55 @@ static void file_page_cache(void **state)
 		file_case(",cache=writeback", seed, 150);
 }
 
+/* The same driver over a simulated drive; returns the digest of the run. */
+static uint64_t sim_case(uint64_t seed, uint32_t block, bool discard_zeroes)
+{
+	const struct disk_sim_params params = {
+		.seed = seed,
+		.size_bytes = DEVICE_BYTES,
+		.logical_block_bytes = block,
+		.discard = true,
+		.discard_zeroes = discard_zeroes,
+		.plan = disk_sim_plan_default(),
+	};
+	struct disk_sim_stats stats;
+	struct disk_sim *sim;
+	struct model m;
+
+	memset(&m, 0, sizeof(m));
+	rig_init_sim(&m.rig, seed);
+	sim = rig_open_sim(&m.rig, &params);
+	model_init(&m);
+	for (unsigned i = 0; i < 100; i++)
+		batch(&m);
+	compare_all(&m);
+	disk_sim_stats_get(sim, &stats);
+	model_fini(&m);
+	rig_fini(&m.rig);
+	disk_sim_free(sim);
+	return stats.digest;
+}
+
+static void simulated(void **state)
+{
+	for (uint64_t seed = 1; seed <= 40; seed++)
+		sim_case(seed, seed % 2 ? 512 : 4096, seed % 3);
+}
+
+static void same_seed_same_run(void **state)
+{
+	const uint64_t first = sim_case(7, 512, false);
+
+	assert_int_equal(sim_case(7, 512, false), first);
+	assert_int_not_equal(sim_case(8, 512, false), first);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(file_512),
-		cmocka_unit_test(file_4096),
-		cmocka_unit_test(file_page_cache),
+		cmocka_unit_test(file_512),	      cmocka_unit_test(file_4096),
+		cmocka_unit_test(file_page_cache),    cmocka_unit_test(simulated),
+		cmocka_unit_test(same_seed_same_run),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
