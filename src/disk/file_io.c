@@ -329,6 +329,8 @@ static int refusal(struct file_channel *channel, struct file_disk *disk, struct 
 	}
 	if (r->op == DISK_FLUSH)
 		return 0;
+	if (UNLIKELY(!is_aligned(r->offset | r->length_bytes, disk->disk.info.logical_block_bytes)))
+		return -EINVAL;
 	if (changes && disk->disk.info.read_only)
 		return -EROFS;
 	if (changes && loop_now_ns(channel->channel.loop) >= channel->look_again_ns) {

@@ -6,8 +6,9 @@
  *
  * A drive is opened once (any thread, blocking calls) and then attached to the loops that use it;
  * requests go through the attachment, a `disk_channel`, in its loop's thread.
- * Offsets, lengths and pieces are multiples of the logical block size, buffer addresses of
- * `dma_alignment_bytes`; the drive answers -EINVAL otherwise.
+ * Offsets and lengths are multiples of the logical block size (-EINVAL otherwise). With direct I/O
+ * so are the lengths of pieces, and buffer addresses of `dma_alignment_bytes`; what the kernel
+ * makes of others depends on the file system: -EINVAL, or a slow path.
  */
 #ifndef QUOIN_DISK_H
 #define QUOIN_DISK_H
