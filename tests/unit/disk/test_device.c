@@ -58,7 +58,7 @@ static int setup(void **state)
 	*state = f;
 	f->loop_fd = -1;
 	f->data = aligned_alloc(4096, MiB);
-	strcpy(f->dir, "/tmp/quoin-device-XXXXXX");
+	snprintf(f->dir, sizeof(f->dir), "%s", "/tmp/quoin-device-XXXXXX");
 	if (!mkdtemp(f->dir))
 		return -1;
 	snprintf(f->path, sizeof(f->path), "%s/file", f->dir);

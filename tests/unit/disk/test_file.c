@@ -26,7 +26,7 @@ static int setup(void **state)
 
 	*state = f;
 	f->data = aligned_alloc(4096, MiB);
-	strcpy(f->path, "/var/tmp/quoin-disk-XXXXXX");
+	snprintf(f->path, sizeof(f->path), "%s", "/var/tmp/quoin-disk-XXXXXX");
 	fd = mkstemp(f->path);
 	if (fd < 0 || ftruncate(fd, 4 * MiB) < 0)
 		return -1;
