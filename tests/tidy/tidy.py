@@ -213,7 +213,7 @@ class Tidy:
                 scripts.append(path)
         if not scripts:
             return
-        run = subprocess.run(['shellcheck', '-f', 'gcc', '-S', 'warning'] + scripts, cwd=ROOT,
+        run = subprocess.run(['shellcheck', '-x', '-f', 'gcc', '-S', 'warning'] + scripts, cwd=ROOT,
                              capture_output=True, text=True, check=False)
         for line in run.stdout.splitlines():
             self.breaches.append('shellcheck: ' + line)

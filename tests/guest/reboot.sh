@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# reboot.sh KERNEL: ten boots on one disk, one target, one QEMU.
+# shellcheck source=tests/guest/lib.sh
+. "$(dirname "$0")/lib.sh"
+test_begin "$1"
+disk_create disk 64M
+job_prepare reboot
+vm_start_job vm disk
+vm_finish vm 120
+[ "$(grep -c GUEST-UP "$work/vm.console")" = 10 ] || fail "not ten boots"
+test_end
