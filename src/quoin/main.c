@@ -66,7 +66,7 @@ static int unknown_verb(const char *noun, const char *name)
 	CLEANUP_FREE char *help = xasprintf("help %s", noun);
 	struct suggest suggest;
 
-	if (!name)
+	if (!name || name[0] == '-')
 		return fail(EXIT_USAGE, "%s what? See quoin %s", noun, help);
 	suggest_init(&suggest, name);
 	for (const struct verb *v = verb_table; v->noun; v++) {
@@ -111,15 +111,17 @@ static int option_index(const struct verb_option *options, const char *name, siz
 	return -1;
 }
 
+/* `verb` is NULL before the first word that is no option. */
 static int unknown_option(const struct verb *verb, const char *word)
 {
-	CLEANUP_FREE char *help = xasprintf("help %s%s%s", verb->noun, verb->name ? " " : "",
-					    verb->name ? verb->name : "");
+	CLEANUP_FREE char *help = verb ? xasprintf("help %s%s%s", verb->noun, verb->name ? " " : "",
+						   verb->name ? verb->name : "")
+				       : xstrdup("help");
 	CLEANUP_FREE char *name = xasprintf("%.*s", (int)strcspn(word + 2, "="), word + 2);
 	struct suggest suggest;
 
 	suggest_init(&suggest, name);
-	for (int i = 0; verb->options && verb->options[i].name; i++)
+	for (int i = 0; verb && verb->options && verb->options[i].name; i++)
 		suggest_offer(&suggest, verb->options[i].name);
 	for (int i = 0; verb_common_options[i].name; i++)
 		suggest_offer(&suggest, verb_common_options[i].name);
@@ -138,7 +140,7 @@ static int common_option_set(struct invocation *in, const char *name, const char
 		free(in->client.socket_path);
 		in->client.socket_path = xstrdup(value);
 	} else {
-		help_print(in->verb->noun, in->verb->name);
+		help_print(in->verb ? in->verb->noun : NULL, in->verb ? in->verb->name : NULL);
 		exit(EXIT_DONE);
 	}
 	return EXIT_DONE;
@@ -150,7 +152,7 @@ static int option_parse(struct invocation *in, char ***argv)
 	const char *word = *(*argv)++;
 	const size_t length = strcspn(word + 2, "=");
 	const char *value = word[2 + length] == '=' ? word + 3 + length : NULL;
-	const int own = option_index(in->verb->options, word + 2, length);
+	const int own = in->verb ? option_index(in->verb->options, word + 2, length) : -1;
 	const int common = option_index(verb_common_options, word + 2, length);
 	const struct verb_option *option;
 
@@ -210,6 +212,18 @@ static int counts_check(const struct invocation *in)
 		    v->arguments);
 }
 
+/* Common options may stand before the noun too. */
+static int front_parse(struct invocation *in, char ***argv)
+{
+	while (**argv && strncmp(**argv, "--", 2) == 0) {
+		int status = option_parse(in, argv);
+
+		if (status != EXIT_DONE)
+			return status;
+	}
+	return EXIT_DONE;
+}
+
 static int run(struct invocation *in, char **argv)
 {
 	char help[] = "help";
@@ -217,14 +231,17 @@ static int run(struct invocation *in, char **argv)
 	struct err err;
 	int status;
 
+	if (*argv && strcmp(*argv, "-h") == 0)
+		*argv = help;
+	else if (*argv && strcmp(*argv, "--version") == 0)
+		*argv = version;
+	status = front_parse(in, &argv);
+	if (status != EXIT_DONE)
+		return status;
 	if (!*argv) {
 		help_print(NULL, NULL);
 		return EXIT_USAGE;
 	}
-	if (strcmp(*argv, "--help") == 0 || strcmp(*argv, "-h") == 0)
-		*argv = help;
-	else if (strcmp(*argv, "--version") == 0)
-		*argv = version;
 	status = verb_find(&argv, &in->verb);
 	if (status == EXIT_DONE)
 		status = words_parse(in, argv);
