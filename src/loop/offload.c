@@ -12,6 +12,9 @@ void offload_init(struct offload *offload)
 	ASSERT(pthread_mutex_init(&offload->lock, NULL) == 0);
 	ASSERT(pthread_cond_init(&offload->more, NULL) == 0);
 	list_init(&offload->jobs);
+	/* Of the thread that makes the loop: helpers must not share a pinned loop's CPU. */
+	if (sched_getaffinity(0, sizeof(offload->cpus), &offload->cpus) < 0)
+		CPU_ZERO(&offload->cpus);
 }
 
 void offload_fini(struct offload *offload)
@@ -72,7 +75,7 @@ static bool have_helper(struct offload *offload, bool busy)
 	pthread_t *thread = &offload->threads[offload->thread_count];
 
 	if (busy && offload->thread_count < OFFLOAD_THREADS_MAX &&
-	    real_thread_start(thread, -1, helper_main, offload) == 0)
+	    real_thread_start(thread, &offload->cpus, helper_main, offload) == 0)
 		offload->thread_count++;
 	return offload->thread_count > 0;
 }

@@ -107,10 +107,17 @@ static void *thread_main(void *arg)
 int loop_start_thread(struct loop *loop)
 {
 	struct real_loop *real = real_of(loop);
+	cpu_set_t cpus;
 	int r;
 
 	ASSERT(loop->twin == &real_twin && !real->started);
-	r = real_thread_start(&real->thread, real->cpu, thread_main, real);
+	CPU_ZERO(&cpus);
+	if (real->cpu >= 0)
+		CPU_SET(real->cpu, &cpus);
+	/* glibc ignores a CPU beyond its set, which must not mean "anywhere". */
+	if (real->cpu >= CPU_SETSIZE)
+		return -EINVAL;
+	r = real_thread_start(&real->thread, &cpus, thread_main, real);
 	if (r < 0)
 		return r;
 	real->started = true;

@@ -8,6 +8,7 @@
 
 #include <liburing.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/epoll.h>
 
 #include "core.h"
@@ -51,6 +52,7 @@ struct offload {
 	bool stop;
 	unsigned thread_count;
 	pthread_t threads[OFFLOAD_THREADS_MAX];
+	cpu_set_t cpus; /* where helpers may run; empty = where the loop does */
 };
 
 struct real_loop {
@@ -118,8 +120,12 @@ void real_wake_arm(struct real_loop *real);
 void real_wake_done(struct real_loop *real, int result);
 
 /* --- thread.c --- */
-/* Starts a thread that takes no signals but those of its own faults. Negative errno. */
-MUST_CHECK int real_thread_start(pthread_t *thread, int cpu, void *(*run)(void *), void *arg);
+/*
+ * Starts a thread that takes no signals but those of its own faults, on `cpus`, or on those of
+ * the caller when the set is empty. Negative errno.
+ */
+MUST_CHECK int real_thread_start(pthread_t *thread, const cpu_set_t *cpus, void *(*run)(void *),
+				 void *arg);
 
 /* --- offload.c --- */
 void offload_init(struct offload *offload);

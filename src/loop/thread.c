@@ -3,7 +3,6 @@
  * Threads of a real loop. They take no signals, so that the program's own signal handling stays
  * in its main thread; signals that report a fault of the thread itself stay open.
  */
-#include <sched.h>
 #include <signal.h>
 
 #include "real.h"
@@ -19,7 +18,7 @@ static void block_signals(sigset_t *before)
 	ASSERT(pthread_sigmask(SIG_BLOCK, &blocked, before) == 0);
 }
 
-int real_thread_start(pthread_t *thread, int cpu, void *(*run)(void *), void *arg)
+int real_thread_start(pthread_t *thread, const cpu_set_t *cpus, void *(*run)(void *), void *arg)
 {
 	pthread_attr_t attr;
 	sigset_t before;
@@ -27,12 +26,8 @@ int real_thread_start(pthread_t *thread, int cpu, void *(*run)(void *), void *ar
 
 	if (pthread_attr_init(&attr) != 0)
 		return -ENOMEM;
-	if (cpu >= 0) {
-		cpu_set_t cpus;
-
-		CPU_ZERO(&cpus);
-		CPU_SET(cpu, &cpus);
-		r = pthread_attr_setaffinity_np(&attr, sizeof(cpus), &cpus);
+	if (CPU_COUNT(cpus) > 0) {
+		r = pthread_attr_setaffinity_np(&attr, sizeof(*cpus), cpus);
 		if (r != 0)
 			goto out;
 	}

@@ -3,6 +3,7 @@
 #ifndef QUOIN_TESTS_LOOP_REAL_H
 #define QUOIN_TESTS_LOOP_REAL_H
 
+#include <sched.h>
 #include <setjmp.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -21,6 +22,15 @@ static inline struct loop *test_loop_new(void)
 
 	assert_int_equal(loop_new(&params, &loop), 0);
 	return loop;
+}
+
+/* A CPU this process may run on; a container need not have CPU 0. */
+static inline int test_any_cpu(void)
+{
+	const int cpu = sched_getcpu();
+
+	assert_true(cpu >= 0);
+	return cpu;
 }
 
 static inline void test_turn_until(struct loop *loop, const bool *done)

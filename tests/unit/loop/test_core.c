@@ -363,7 +363,8 @@ static void look_around(void *arg)
 
 static void thread_is_named_pinned_and_deaf(void **state)
 {
-	const struct loop_params params = {.name = "a name too long for it", .cpu = 0};
+	const int cpu = test_any_cpu();
+	const struct loop_params params = {.name = "a name too long for it", .cpu = cpu};
 	struct thread_facts facts;
 	struct loop *loop = NULL;
 	sigset_t mine;
@@ -372,7 +373,7 @@ static void thread_is_named_pinned_and_deaf(void **state)
 	assert_int_equal(loop_start_thread(loop), 0);
 	loop_call(loop, look_around, &facts);
 	assert_string_equal(facts.name, "a name too long");
-	assert_int_equal(facts.cpu, 0);
+	assert_int_equal(facts.cpu, cpu);
 	assert_true(sigismember(&facts.mask, SIGTERM));
 	assert_false(sigismember(&facts.mask, SIGBUS));
 	pthread_sigmask(SIG_BLOCK, NULL, &mine);
@@ -418,12 +419,16 @@ static void without_descriptors_it_is_refused(void **state)
 
 static void bad_cpu_is_refused(void **state)
 {
-	const struct loop_params params = {.name = "cpu", .cpu = 1023};
-	struct loop *loop = NULL;
+	static const int cpus[] = {1023, 1024, 1000000};
 
-	assert_int_equal(loop_new(&params, &loop), 0);
-	assert_true(loop_start_thread(loop) < 0);
-	loop_free(loop);
+	for (unsigned i = 0; i < ARRAY_SIZE(cpus); i++) {
+		const struct loop_params params = {.name = "cpu", .cpu = cpus[i]};
+		struct loop *loop = NULL;
+
+		assert_int_equal(loop_new(&params, &loop), 0);
+		assert_int_equal(loop_start_thread(loop), -EINVAL);
+		loop_free(loop);
+	}
 }
 
 int main(void)

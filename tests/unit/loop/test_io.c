@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/falloc.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -224,13 +225,85 @@ static void offloaded_work_runs_elsewhere(void **state)
 	loop_free(loop);
 }
 
+struct pinned {
+	struct loop *loop;
+	struct loop_job job;
+	cpu_set_t cpus;
+};
+
+static void look_where(struct loop_job *job)
+{
+	struct pinned *pinned = container_of(job, struct pinned, job);
+
+	sched_getaffinity(0, sizeof(pinned->cpus), &pinned->cpus);
+}
+
+static void stop_pinned(struct loop_job *job)
+{
+	loop_stop(job->loop);
+}
+
+static void offload_pinned(void *arg)
+{
+	struct pinned *pinned = arg;
+
+	loop_offload(pinned->loop, &pinned->job);
+}
+
+/* A helper would otherwise take the CPU its loop is pinned to away from it. */
+static void helpers_are_not_pinned(void **state)
+{
+	const struct loop_params params = {.name = "pinned", .cpu = test_any_cpu()};
+	struct pinned pinned = {.job = {.work = look_where, .done = stop_pinned}};
+	cpu_set_t mine;
+
+	assert_int_equal(sched_getaffinity(0, sizeof(mine), &mine), 0);
+	assert_int_equal(loop_new(&params, &pinned.loop), 0);
+	assert_int_equal(loop_start_thread(pinned.loop), 0);
+	loop_call(pinned.loop, offload_pinned, &pinned);
+	loop_join(pinned.loop);
+	assert_true(CPU_EQUAL(&pinned.cpus, &mine));
+	loop_free(pinned.loop);
+}
+
+/* A loop that never rests sees its completions too, and makes no call to wait for them. */
+static unsigned always_busy(struct loop_poller *poller)
+{
+	return 1;
+}
+
+static void busy_loop_sees_completions(void **state)
+{
+	struct loop_poller poller = {.poll = always_busy};
+	struct loop *loop = test_loop_new();
+	const int fd = temporary_file();
+	char byte = 'b';
+	const struct iovec iov = {&byte, 1};
+
+	loop_poller_add(loop, &poller);
+	for (unsigned i = 0; i < 100; i++)
+		assert_int_equal(run_one(loop, (struct loop_io){.op = LOOP_IO_WRITEV,
+								.fd = fd,
+								.iov = &iov,
+								.iov_count = 1,
+								.offset = i}),
+				 1);
+	assert_int_equal(run_one(loop, (struct loop_io){.op = LOOP_IO_FDATASYNC, .fd = fd}), 0);
+	assert_int_equal(loop_stats_get(loop).sleeps, 0);
+	loop_poller_remove(loop, &poller);
+	close(fd);
+	loop_free(loop);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_what_was_written),
 		cmocka_unit_test(errors_come_back),
 		cmocka_unit_test(more_than_the_ring_holds),
+		cmocka_unit_test(busy_loop_sees_completions),
 		cmocka_unit_test(offloaded_work_runs_elsewhere),
+		cmocka_unit_test(helpers_are_not_pinned),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

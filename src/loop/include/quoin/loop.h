@@ -32,7 +32,7 @@ struct loop;
 /* --- Life ------------------------------------------------------------------------------- */
 
 struct loop_params {
-	const char *name;      /* thread name, at most 15 characters; borrowed for the call */
+	const char *name;      /* thread name, 15 characters count; borrowed for the call */
 	int cpu;	       /* pin to this CPU, or -1 */
 	unsigned ring_entries; /* io_uring submission entries, power of two; 0 = 256 */
 	unsigned spin_us; /* keep turning this long after the last work before sleeping; 0 = none */
@@ -99,7 +99,9 @@ struct loop_message {
  */
 void loop_message_send(struct loop *to, struct loop_message *message);
 
-/* [any but the loop's own thread, real loops only] Runs fn(arg) in the loop, waits for its return.
+/*
+ * [any but the loop's own thread, real loops only] Runs fn(arg) in the loop, waits for its return.
+ * The loop must be running, or about to.
  */
 void loop_call(struct loop *loop, void (*fn)(void *arg), void *arg);
 
