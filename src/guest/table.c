@@ -189,6 +189,12 @@ bool guest_memory_lost(const struct guest_memory *memory)
 	return atomic_load_explicit(&memory->lost, memory_order_relaxed);
 }
 
+void guest_memory_forget_loss(struct guest_memory *memory)
+{
+	ASSERT(memory->count == 0 && list_empty(&memory->unmaps) && list_empty(&memory->zombies));
+	atomic_store_explicit(&memory->lost, false, memory_order_relaxed);
+}
+
 unsigned guest_memory_region_count(const struct guest_memory *memory)
 {
 	return memory->count;

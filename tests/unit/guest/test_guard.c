@@ -32,6 +32,11 @@ static void truncation_loses_that_memory_only(void **state)
 	assert_int_equal(guest_copy_from(victim, bytes, at(3 * PAGE), 16), 0);
 	assert_int_equal(bytes[0], 0);
 
+	assert_int_equal(unmap_now(victim, 0, 16 * PAGE), 0);
+	assert_true(guest_memory_lost(victim));
+	guest_memory_forget_loss(victim);
+	assert_false(guest_memory_lost(victim));
+
 	assert_false(guest_memory_lost(other));
 	assert_int_equal(guest_copy_from(other, bytes, at(0), 16), 0);
 	guest_memory_free(victim);

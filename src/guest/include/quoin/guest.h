@@ -87,6 +87,10 @@ uint64_t guest_memory_generation(const struct guest_memory *memory);
 
 /* True once a region was truncated by the client: fail the client, use nothing more. */
 bool guest_memory_lost(const struct guest_memory *memory);
+
+/* Starts anew for the next client: no region is mapped, and no hold is left. */
+void guest_memory_forget_loss(struct guest_memory *memory);
+
 unsigned guest_memory_region_count(const struct guest_memory *memory);
 
 /* True when at least one region larger than 1 MiB exists and none of those has a descriptor. */
