@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -179,11 +180,21 @@ static void read_done(struct loop_io *io)
 		loop_stop(reader->loop);
 }
 
+static double cpu_us(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_SELF, &usage);
+	return (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1e6 +
+	       (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+}
+
 static void bench_reads(const char *path, unsigned depth, unsigned spin_us)
 {
 	struct reader reader = {.loop = new_loop(spin_us)};
 	struct loop_stats stats;
 	struct stat st;
+	double cpu;
 
 	reader.fd = open(path, O_RDONLY | O_DIRECT | O_CLOEXEC);
 	if (reader.fd < 0 || fstat(reader.fd, &st) < 0 || st.st_size < BLOCK) {
@@ -204,10 +215,13 @@ static void bench_reads(const char *path, unsigned depth, unsigned spin_us)
 					    .done = read_done};
 		next_read(slot);
 	}
+	cpu = cpu_us();
 	loop_run(reader.loop);
+	cpu = cpu_us() - cpu;
 	stats = loop_stats_get(reader.loop);
-	printf("read QD%-2u spin %4u us %9.0f IOPS, %.2f submitting calls and %.2f sleeps each\n",
-	       depth, spin_us, (double)reader.done * NS_PER_S / READ_NS,
+	printf("read QD%-2u spin %4u us %9.0f IOPS, %.1f us CPU, %.2f submitting calls, %.2f sleeps "
+	       "each\n",
+	       depth, spin_us, (double)reader.done * NS_PER_S / READ_NS, cpu / (double)reader.done,
 	       (double)stats.io_batches / (double)reader.done,
 	       (double)stats.sleeps / (double)reader.done);
 	for (unsigned i = 0; i < depth; i++)
