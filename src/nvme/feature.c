@@ -11,7 +11,6 @@
  * read back: Windows and FreeBSD set them and expect success.
  */
 #include "controller.h"
-#include "log.h"
 #include "identify.h"
 
 #include <string.h>
@@ -121,7 +120,6 @@ static uint16_t set_temperature(struct nvme_controller *c, uint32_t value)
 		c->features.under_kelvin = (uint16_t)value;
 	else
 		c->features.over_kelvin = (uint16_t)value;
-	nvme_log_temperature_check(c);
 	return NVME_SUCCESS;
 }
 
@@ -209,7 +207,6 @@ static uint16_t get_async_events(const struct get *g, uint32_t *ret)
 static uint16_t set_async_events(struct nvme_controller *c, uint32_t value)
 {
 	c->features.async_events = value;
-	nvme_log_temperature_check(c);
 	return NVME_SUCCESS;
 }
 
@@ -388,15 +385,25 @@ static uint16_t set_check(const struct nvme_request *req, const struct feature *
 						 : NVME_FEATURE_NOT_NS_SPECIFIC | NVME_DNR;
 }
 
+/* Where a changed setting may be a reason to tell the guest at once. */
+static bool may_raise_event(uint8_t id)
+{
+	return id == FID_TEMPERATURE || id == FID_ASYNC_EVENTS;
+}
+
 void nvme_set_features(struct nvme_request *req)
 {
+	struct nvme_controller *c = req->controller;
 	const struct feature *feature = find((uint8_t)req->command.dw10);
 	const uint16_t status = set_check(req, feature);
 
-	if (status != NVME_SUCCESS)
+	if (status != NVME_SUCCESS) {
 		nvme_request_complete(req, status, 0);
-	else if (feature->set_request)
+	} else if (feature->set_request) {
 		feature->set_request(req);
-	else
-		nvme_request_complete(req, feature->set(req->controller, req->command.dw11), 0);
+	} else {
+		nvme_request_complete(req, feature->set(c, req->command.dw11), 0);
+		if (may_raise_event(feature->id))
+			nvme_log_temperature_check(c);
+	}
 }
