@@ -244,9 +244,11 @@ static void enable_under_load_item_80(void **state)
 	struct interop *t = *state;
 	const struct model_options options = {
 		.block_count = 32768, .block_bytes = 512, .queues = 4};
+	struct model *model = model_new(&options, random_u64(&t->random));
+	char spec[160];
 
+	interop_target(t, "fresh", interop_file(t, "fresh", 16 * MiB, spec));
 	for (unsigned i = 0; i < 20; i++) {
-		struct model *model = model_new(&options, random_u64(&t->random));
 		struct host *host = interop_open(t, "fresh", 4);
 
 		model_attach(model, host);
@@ -259,8 +261,9 @@ static void enable_under_load_item_80(void **state)
 		}
 		assert_true(model_run(model, 500));
 		assert_true(model_drain(model));
-		model_free(model);
 	}
+	assert_true(model_verify(model));
+	model_free(model);
 }
 
 /* 81 (K): a queue made anew starts at 0 although its shadow is stale. */
@@ -336,12 +339,19 @@ static void idle_costs_nothing(void **state)
 
 /* --- Mapped doorbells --------------------------------------------------------------------- */
 
-static void open_mapped(struct interop *t, struct model **ret_model)
+static void open_mapped(struct interop *t, const char *name, struct model **ret_model)
 {
 	const struct model_options options = {
 		.block_count = 16 * MiB / 512, .block_bytes = 512, .queues = 2, .rare = true};
+	char spec[160];
+	const struct daemon_target target = {
+		.name = name,
+		.volumes = {interop_file(t, name, 16 * MiB, spec)},
+		.mapped = true,
+	};
 
-	interop_open_with(t, &t->host, "mapped",
+	interop_target_with(t, &target);
+	interop_open_with(t, &t->host, name,
 			  (struct host_options){.flavour = CLIENT_QEMU, .map_doorbells = true});
 	assert_non_null(t->host.doorbell_page);
 	interop_queues(&t->host, 2);
@@ -355,7 +365,7 @@ static void mapped_doorbells_carry_a_mix(void **state)
 	struct interop *t = *state;
 	struct model *model;
 
-	open_mapped(t, &model);
+	open_mapped(t, "mapped-mix", &model);
 	for (unsigned i = 0; i < 20; i++) {
 		assert_true(model_run(model, 500));
 		assert_true(model_drain(model));
@@ -371,7 +381,7 @@ static void mapped_doorbells_take_messages_too(void **state)
 	struct interop *t = *state;
 	struct model *model;
 
-	open_mapped(t, &model);
+	open_mapped(t, "mapped-both", &model);
 	for (unsigned i = 0; i < 10; i++) {
 		for (unsigned q = 0; q <= 2; q++) {
 			struct host_queue *queue = &t->host.queues[q];
@@ -397,17 +407,15 @@ static int setup(void **state)
 {
 	const struct daemon_target sleepy = {
 		.name = "sleepy", .volumes = {"null:1G"}, .poll_us = 1};
-	struct daemon_target mapped = {.name = "mapped", .mapped = true};
-	char spec[160];
+	const struct daemon_target mapped = {
+		.name = "mapped", .volumes = {"null:1G"}, .mapped = true};
 	struct interop *t;
 
 	if (interop_group_setup(state))
 		return -1;
 	t = *state;
 	interop_target_with(t, &sleepy);
-	mapped.volumes[0] = interop_file(t, "mapped", 16 * MiB, spec);
 	interop_target_with(t, &mapped);
-	interop_target(t, "fresh", "null:1G");
 	return 0;
 }
 
