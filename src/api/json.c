@@ -33,15 +33,18 @@ int api_body_parse(const char *data, size_t length, json_t **ret_json, struct er
 int api_resize_decode(const json_t *json, uint64_t *ret_size_bytes, struct err *err)
 {
 	const json_t *size = json_object_get(json, "size");
+	uint64_t bytes = 0;
 
 	if (json_object_size(json) != 1 || !size)
 		return err_set(err, -EINVAL, "the body must be {\"size\": SIZE}");
-	if (json_is_integer(size) && json_integer_value(size) > 0) {
-		*ret_size_bytes = (uint64_t)json_integer_value(size);
+	if (json_is_integer(size) && json_integer_value(size) > 0)
+		bytes = (uint64_t)json_integer_value(size);
+	else if (json_is_string(size) && size_parse(json_string_value(size), &bytes) < 0)
+		bytes = 0;
+	if (bytes > 0 && bytes <= INT64_MAX) {
+		*ret_size_bytes = bytes;
 		return 0;
 	}
-	if (json_is_string(size) && size_parse(json_string_value(size), ret_size_bytes) == 0)
-		return 0;
 	return err_set(err, -EINVAL, "\"size\" must be bytes, or a text such as \"20G\"");
 }
 

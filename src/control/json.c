@@ -10,7 +10,15 @@
 #include <quoin/base_assert.h>
 #include <quoin/control_json.h>
 
-enum field_kind { FIELD_TEXT, FIELD_UNSIGNED, FIELD_BOOL, FIELD_DOORBELLS, FIELD_UUID };
+/* FIELD_CHOICE: a text that is left out while it is empty, that is, not chosen. */
+enum field_kind {
+	FIELD_TEXT,
+	FIELD_CHOICE,
+	FIELD_UNSIGNED,
+	FIELD_BOOL,
+	FIELD_DOORBELLS,
+	FIELD_UUID
+};
 
 struct field {
 	const char *key;
@@ -27,14 +35,14 @@ struct field {
 static const struct field target_fields[] = {
 	FIELD(control_target_spec, "name", FIELD_TEXT, name),
 	FIELD(control_target_spec, "transport", FIELD_TEXT, transport),
-	FIELD(control_target_spec, "listen", FIELD_TEXT, listen),
+	FIELD(control_target_spec, "listen", FIELD_CHOICE, listen),
 	FIELD(control_target_spec, "queues", FIELD_UNSIGNED, queues),
 	FIELD(control_target_spec, "queue_entries", FIELD_UNSIGNED, queue_entries),
 	FIELD(control_target_spec, "max_namespaces", FIELD_UNSIGNED, max_namespaces),
 	FIELD(control_target_spec, "poll_us", FIELD_UNSIGNED, poll_us),
 	FIELD(control_target_spec, "doorbells", FIELD_DOORBELLS, doorbells),
 	FIELD(control_target_spec, "intx", FIELD_BOOL, intx),
-	FIELD(control_target_spec, "serial", FIELD_TEXT, serial),
+	FIELD(control_target_spec, "serial", FIELD_CHOICE, serial),
 	FIELD(control_target_spec, "model", FIELD_TEXT, model),
 	FIELD(control_target_spec, "uuid", FIELD_UUID, uuid),
 };
@@ -72,6 +80,7 @@ static json_t *field_encode(const struct field *f, const void *object)
 
 	switch (f->kind) {
 	case FIELD_TEXT:
+	case FIELD_CHOICE:
 		return json_string(at);
 	case FIELD_UNSIGNED:
 		return json_integer(*(const unsigned *)at);
@@ -85,12 +94,11 @@ static json_t *field_encode(const struct field *f, const void *object)
 	UNREACHABLE();
 }
 
-/* Texts that are empty and identities not chosen yet are left out. */
-static bool field_is_default(const struct field *f, const void *object)
+static bool field_is_unset(const struct field *f, const void *object)
 {
 	const void *at = (const char *)object + f->offset;
 
-	if (f->kind == FIELD_TEXT)
+	if (f->kind == FIELD_CHOICE)
 		return *(const char *)at == '\0';
 	return f->kind == FIELD_UUID && control_uuid_is_zero(at);
 }
@@ -103,7 +111,7 @@ static json_t *object_encode(const struct shape *shape, const void *object)
 	for (size_t i = 0; i < shape->count; i++) {
 		const struct field *f = &shape->fields[i];
 
-		if (!field_is_default(f, object))
+		if (!field_is_unset(f, object))
 			ASSERT(json_object_set_new(json, f->key, field_encode(f, object)) == 0);
 	}
 	return json;
@@ -180,6 +188,7 @@ static int field_decode(const struct field *f, const json_t *value, void *object
 
 	switch (f->kind) {
 	case FIELD_TEXT:
+	case FIELD_CHOICE:
 		return text_decode(f, value, at, err);
 	case FIELD_UNSIGNED:
 		return unsigned_decode(f, value, at, err);
