@@ -6,7 +6,6 @@
  *   resumed, reply sent              -> pump(), then watch the socket again
  */
 #include <errno.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -384,13 +383,6 @@ int vfio_connection_open(struct vfio_connection *connection, int fd)
 	}
 	connection->fd = fd;
 	return 0;
-}
-
-bool vfio_connection_hung_up(const struct vfio_connection *connection)
-{
-	struct pollfd look = {.fd = connection->fd, .events = POLLRDHUP};
-
-	return poll(&look, 1, 0) > 0;
 }
 
 void vfio_connection_pause(struct vfio_connection *connection)

@@ -75,9 +75,6 @@ static inline bool vfio_connection_is_open(const struct vfio_connection *connect
 	return connection->fd >= 0;
 }
 
-/* True when the client is gone and we have not come to it yet. */
-bool vfio_connection_hung_up(const struct vfio_connection *connection);
-
 /* Where the payload of a reply is written, up to VFIO_MESSAGE_MAX - VFIO_HEADER_BYTES. */
 static inline uint8_t *vfio_connection_payload(struct vfio_connection *connection)
 {

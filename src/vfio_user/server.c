@@ -250,14 +250,8 @@ static void client_accept(struct vfio_server *server, int fd)
 static void listen_ready(struct loop_watch *watch, uint32_t events)
 {
 	struct vfio_server *server = container_of(watch, struct vfio_server, listen_watch);
-	int fd;
+	int fd = accept4(server->socket.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-	/* The next client may come before we have seen the last one go: it waits. */
-	if (has_client(server) && vfio_connection_hung_up(&server->connection)) {
-		loop_watch_stop(server->loop, watch);
-		return;
-	}
-	fd = accept4(server->socket.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd < 0) {
 		/* No descriptors left, say: the client stays in the queue, we look again later. */
 		if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)

@@ -57,7 +57,7 @@ static void pba_read(const struct vfio_irqs *irqs, uint64_t offset, void *data, 
 		uint64_t at = offset + i - NVME_BAR_MSIX_PBA;
 
 		if (offset + i >= NVME_BAR_MSIX_PBA && at < sizeof(irqs->pending))
-			((uint8_t *)data)[i] |= bits[at];
+			((uint8_t *)data)[i] = bits[at];
 	}
 }
 

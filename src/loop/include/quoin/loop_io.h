@@ -58,7 +58,7 @@ struct loop_io {
 };
 
 /*
- * Queues the I/O; it reaches the kernel before the turn ends. done() is called exactly
+ * Queues the I/O; it reaches the kernel with the others of this turn. done() is called exactly
  * once, never from inside this function.
  */
 void loop_io_submit(struct loop *loop, struct loop_io *io);
