@@ -17,19 +17,14 @@ static bool has_prefix(const char *text, const char *prefix)
 	return strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
-/* What follows the last wrapper: "delay:ms=5,null:1G" -> "null:1G". */
+/* What follows the last wrapper, as quoin/block_fault.h writes them: "delay:ms=5:null:1G". */
 static const char *innermost(const char *volume)
 {
 	while (has_prefix(volume, "error:") || has_prefix(volume, "delay:")) {
-		const char *next = volume;
-
-		do {
-			next = strchr(next, ',');
-			if (!next)
-				return "";
-			next++;
-		} while (strcspn(next, ":") > strcspn(next, "=,"));
-		volume = next;
+		volume = strchr(strchr(volume, ':') + 1, ':');
+		if (!volume)
+			return "";
+		volume++;
 	}
 	return volume;
 }

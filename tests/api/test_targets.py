@@ -176,7 +176,7 @@ class Refusals(DaemonTest):
         self.create('b', 'file:' + self.path('none'), says=self.path('none'))
         self.create('b', 'file:' + self.directory, says=self.directory)
         self.create('b', 'file:/dev/null', says='/dev/null')
-        self.create('b', 'error:op=read,null:1G', says='tests')
+        self.create('b', 'error:op=read:null:1G', says='tests')
         self.create('b', 'null:1G', '--block-size', '1000', says='512 or 4096')
         self.create('b', 'null:' + 'x' * 2000, says='longer')
         self.create('b', 'file:' + self.disk('empty', 0), says='empty')

@@ -56,11 +56,11 @@ static void volumes(void **state)
 		{"tank", -EINVAL, -EINVAL},
 		{"rbd:x", -EINVAL, -EINVAL},
 		{"", -EINVAL, -EINVAL},
-		{"error:op=read,null:1G", -ENOTSUP, 0},
-		{"delay:ms=5,us=7,file:/a=b", -ENOTSUP, 0},
-		{"delay:ms=5,error:op=read,null:1G", -ENOTSUP, 0},
+		{"error:op=read:null:1G", -ENOTSUP, 0},
+		{"delay:ms=5,us=7:file:/a=b", -ENOTSUP, 0},
+		{"delay:ms=5:error:op=read:null:1G", -ENOTSUP, 0},
 		{"delay:ms=5", -ENOTSUP, -EINVAL},
-		{"delay:ms=5,null:0", -ENOTSUP, -EINVAL},
+		{"delay:ms=5:null:0", -ENOTSUP, -EINVAL},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {

@@ -26,7 +26,7 @@ static void words(void **state)
 		{"null:1G", true, 4096, "null:1G,block=4096"},
 		{"file:/a", true, 0, "file:/a,ro"},
 		{"file:/a", true, 512, "file:/a,ro,block=512"},
-		{"delay:ms=1,file:/a", true, 0, "delay:ms=1,file:/a,ro"},
+		{"delay:ms=1:file:/a", true, 0, "delay:ms=1:file:/a,ro"},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -50,9 +50,9 @@ static void sizes(void **state)
 	snprintf(volume, sizeof(volume), "null:1G,block=4096");
 	assert_true(control_volume_set_size(volume, 8192));
 	assert_string_equal(volume, "null:8192,block=4096");
-	snprintf(volume, sizeof(volume), "delay:ms=1,null:1");
+	snprintf(volume, sizeof(volume), "delay:ms=1:null:1");
 	assert_true(control_volume_set_size(volume, 77));
-	assert_string_equal(volume, "delay:ms=1,null:77");
+	assert_string_equal(volume, "delay:ms=1:null:77");
 	snprintf(volume, sizeof(volume), "file:/a");
 	assert_false(control_volume_set_size(volume, 77));
 	assert_string_equal(volume, "file:/a");
@@ -72,7 +72,7 @@ static void same_file(void **state)
 	fclose(fopen(file, "w"));
 	assert_int_equal(symlink(file, link_path), 0);
 	snprintf(volume, sizeof(volume), "file:%s", file);
-	snprintf(other, sizeof(other), "delay:ms=1,file:%s,ro", link_path);
+	snprintf(other, sizeof(other), "delay:ms=1:file:%s,ro", link_path);
 	assert_true(control_volume_same(volume, other));
 	assert_false(control_volume_same(volume, "null:1G"));
 	assert_false(control_volume_same("null:1G", "null:1G"));

@@ -70,7 +70,7 @@ MUST_CHECK int control_name_check(const char *name, struct err *err);
 
 /*
  * The shape of a volume: file:/ABSOLUTE[,opts] or null:SIZE[,opts]; with `test_volumes` also
- * error:...,VOLUME and delay:...,VOLUME. -EINVAL, -ENOTSUP (kinds of a later version).
+ * error:...:VOLUME and delay:...:VOLUME. -EINVAL, -ENOTSUP (kinds of a later version).
  */
 MUST_CHECK int control_volume_check(const char *volume, bool test_volumes, struct err *err);
 
