@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The life of clients: accept, wait, leave. See server.h for the states. */
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -247,11 +248,26 @@ static void client_accept(struct vfio_server *server, int fd)
 	server_check(server);
 }
 
+/* The other end is closed; what it sent before may still wait to be handled. */
+static bool client_hung_up(const struct vfio_server *server)
+{
+	struct pollfd p = {.fd = server->connection.fd, .events = POLLRDHUP};
+
+	return has_client(server) && poll(&p, 1, 0) == 1;
+}
+
 static void listen_ready(struct loop_watch *watch, uint32_t events)
 {
 	struct vfio_server *server = container_of(watch, struct vfio_server, listen_watch);
-	int fd = accept4(server->socket.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	int fd;
 
+	/* A client that died is not a reason to turn the next one away: it waits in the backlog
+	 * until we listen again, when the dead one's things are cleared away. */
+	if (client_hung_up(server)) {
+		loop_watch_stop(server->loop, watch);
+		return;
+	}
+	fd = accept4(server->socket.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	if (fd < 0) {
 		/* No descriptors left, say: the client stays in the queue, we look again later. */
 		if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
