@@ -10,6 +10,8 @@
 
 #define RAM_SIZE_DEFAULT (64 * MiB)
 #define PCI_COMMAND 4
+#define PCI_CAPABILITIES 0x34
+#define PCI_CAPABILITY_MSIX 0x11
 #define PCI_COMMAND_ENABLE 0x0406 /* memory space, bus master, INTx off */
 #define DOORBELL_PAGE_OFFSET 0x1000
 #define DOORBELL_PAGE_SIZE 0x1000
@@ -65,6 +67,23 @@ int host_wait_status(struct host *host, uint32_t mask, uint32_t value)
 
 /* --- Attach ------------------------------------------------------------------------------- */
 
+/* The guest's half: the enable bit of the MSI-X capability. */
+static int enable_msix(struct host *host)
+{
+	const uint16_t enable = 0x8000;
+	uint8_t config[256];
+	unsigned at;
+	int error = client_config_read(&host->client, 0, config, sizeof(config));
+
+	if (error)
+		return error;
+	for (at = config[PCI_CAPABILITIES]; at && config[at] != PCI_CAPABILITY_MSIX;)
+		at = config[at + 1] & 0xFCU;
+	if (!at)
+		return -ENODEV;
+	return client_config_write(&host->client, at + 2, &enable, sizeof(enable));
+}
+
 static int setup_interrupts(struct host *host)
 {
 	for (unsigned i = 0; i < host->vectors && i < HOST_QUEUES_MAX; i++) {
@@ -77,7 +96,7 @@ static int setup_interrupts(struct host *host)
 		if (error)
 			return error;
 	}
-	return 0;
+	return enable_msix(host);
 }
 
 /* Uses the mapped page when the device offers one; without an offer nothing happens. */

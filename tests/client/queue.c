@@ -21,8 +21,8 @@ void host_doorbell_write(struct host_doorbell *doorbell, uint32_t value)
 		doorbell->error = error;
 }
 
-/* Naps until the next look; an interrupt ends the nap early. */
-static void nap(struct host_cq *cq, unsigned us)
+/* Naps until the next look; with interrupts, until one comes or the time is over. */
+static void nap(struct host_cq *cq, unsigned us, int left_ms)
 {
 	struct pollfd p = {.fd = cq->event_fd, .events = POLLIN};
 	uint64_t count;
@@ -31,7 +31,7 @@ static void nap(struct host_cq *cq, unsigned us)
 		client_sleep_us(us);
 		return;
 	}
-	if (poll(&p, 1, 1000) > 0 && read(cq->event_fd, &count, sizeof(count)) < 0)
+	if (poll(&p, 1, left_ms) > 0 && read(cq->event_fd, &count, sizeof(count)) < 0)
 		return;
 }
 
@@ -48,7 +48,7 @@ int host_cq_wait(struct host_cq *cq, int timeout_ms)
 			return -ETIMEDOUT;
 		if (now - start < SPIN_NS)
 			continue;
-		nap(cq, us);
+		nap(cq, us, (int)((end - now) / NS_PER_MS) + 1);
 		us = MIN(us * 2, NAP_MAX_US);
 	}
 	return 0;

@@ -67,7 +67,7 @@ void interop_queues(struct host *host, unsigned queues);
 struct nvme_sqe interop_rw(struct host *host, unsigned opcode, uint64_t lba, unsigned blocks,
 			   const void *data);
 
-/* Write a pattern and read it back through queue 1: the controller works. */
+/* Write a pattern and read it back on queue 1 (null volumes keep nothing): it works. */
 void interop_check_alive(struct host *host);
 
 /* True once quoind's memory of its own is below `kib`; prints it otherwise. */

@@ -353,6 +353,17 @@ static void irqs_t6_loop_back(void **state)
 	assert_int_equal(count, 1);
 }
 
+/* An error, or all ones for monitors that cannot take one (Cloud Hypervisor). */
+static void expect_nothing_there(struct client *c, uint64_t offset, uint32_t count)
+{
+	uint8_t data[8];
+
+	if (client_bar_read(c, offset, data, count))
+		return;
+	for (uint32_t i = 0; i < count; i++)
+		assert_int_equal(data[i], 0xFF);
+}
+
 /* TP T7: reads and writes at the edges of regions. */
 static void regions_t7_have_edges(void **state)
 {
@@ -364,13 +375,12 @@ static void regions_t7_have_edges(void **state)
 	assert_int_equal(client_region_info(c, 0, 32, &bar), 0);
 	for (uint32_t n = 1; n <= 8; n *= 2)
 		assert_int_equal(client_bar_read(c, bar.info.size - n, data, n), 0);
-	assert_true(client_bar_read(c, bar.info.size - 4, data, 8) < 0);
-	assert_true(client_bar_read(c, bar.info.size, data, 4) < 0);
-	assert_true(client_bar_read(c, UINT64_MAX - 3, data, 4) < 0);
-	assert_true(client_region_read(c, (struct wire_region_access){0, 8, 4}, data) < 0);
+	expect_nothing_there(c, bar.info.size - 4, 8);
+	expect_nothing_there(c, bar.info.size, 4);
+	expect_nothing_there(c, UINT64_MAX - 3, 4);
 	assert_true(client_region_read(c, (struct wire_region_access){0, 77, 4}, data) < 0);
 	assert_int_equal(client_config_read(c, 4092, data, 4), 0);
-	assert_true(client_config_read(c, 4096, data, 1) < 0);
+	assert_true(client_config_read(c, 4096, data, 1) < 0 || data[0] == 0xFF);
 }
 
 /* TP T7: a posted write gets no reply, not even when it is wrong. */
@@ -396,9 +406,10 @@ static void config_t8_takes_every_write(void **state)
 
 	for (unsigned offset = 0; offset < 4096; offset++)
 		assert_int_equal(client_config_write(c, offset, &ones, 1), 0);
-	for (unsigned offset = 0; offset < 256; offset += 4)
+	/* One of them asked for a reset of the function. BAR sizing: the mask of a 64-bit memory
+	 * BAR of at least 16 KiB. */
+	for (unsigned offset = 0x10; offset < 0x28; offset += 4)
 		assert_int_equal(client_config_write(c, offset, &ones, 4), 0);
-	/* BAR sizing: the mask of a 64-bit memory BAR of at least 16 KiB. */
 	assert_int_equal(client_config_read(c, 0x10, &low, 4), 0);
 	assert_int_equal(client_config_read(c, 0x14, &high, 4), 0);
 	assert_int_equal(low & 0xF, 4);
@@ -487,6 +498,7 @@ static void clients_t9_may_leave_at_any_step(void **state)
 {
 	struct interop *t = *state;
 	const struct host_options options = {.flavour = CLIENT_QEMU, .interrupts = true};
+	CLEANUP_FD int event_fd = eventfd(0, EFD_CLOEXEC);
 	unsigned before;
 
 	interop_open_with(t, &t->host, "null", options);
@@ -509,7 +521,7 @@ static void clients_t9_may_leave_at_any_step(void **state)
 		if (step >= 3)
 			assert_int_equal(client_bar_write(c, REG_AQA, &(uint32_t){0x1F001F}, 4), 0);
 		if (step >= 4)
-			assert_int_equal(client_msix_assign(c, 0, t->host.ram.fd), 0);
+			assert_int_equal(client_msix_assign(c, 0, event_fd), 0);
 		if (step >= 5)
 			assert_int_equal(client_send_bytes(c, bytes, size, NULL, 0), 0);
 		if (step >= 6)
