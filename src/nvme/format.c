@@ -6,8 +6,10 @@
  * all is erased and flushed, and only when somebody will remember it. The work is a chain of
  * Write Zeroes requests to the block device under exclusive use of the namespace:
  *
- *   next namespace -> gate -> erase ... erase -> flush -> new format -> next namespace
- *                       \________ stopped or failed: the old format stays _____/
+ *   next namespace -> gate -> ERASE ... ERASE -> FLUSH -> REMEMBER -> new format -> next
+ *                       \_____ stopped or failed: the old format stays ____/
+ *
+ * REMEMBER is left out when the block size stays. Once it is remembered it is applied.
  *
  * The command completes at the end. A reset, a shutdown or the detaching of the namespace stops
  * it after the request under way, so that none of them waits for a whole disk.
@@ -20,6 +22,8 @@
 #define ERASE_BYTES (64 * MiB) /* per request: bounds how long a reset waits */
 #define ERASE_USER_DATA 1      /* the highest secure erase setting we have; 2 is cryptographic */
 
+enum phase { PHASE_ERASE, PHASE_FLUSH, PHASE_REMEMBER };
+
 #define SHIFT_512 9
 #define SHIFT_4K 12
 
@@ -29,7 +33,7 @@ unsigned nvme_format_count(const struct nvme_namespace *ns)
 {
 	const uint32_t block_bytes = ns->channel->device->limits.logical_block_bytes;
 
-	return ns->formatted && block_bytes == 1U << SHIFT_512 ? 2 : 1;
+	return ns->remember_format && block_bytes == 1U << SHIFT_512 ? 2 : 1;
 }
 
 unsigned nvme_format_shift(const struct nvme_namespace *ns, unsigned index)
@@ -144,19 +148,62 @@ static void leave(struct nvme_request *req)
 	struct nvme_namespace *ns = current(req);
 
 	ns->formatting = false;
+	ns->formatter = NULL;
 	nvme_gate_leave(ns, &req->wait);
+}
+
+static unsigned new_shift(const struct nvme_request *req)
+{
+	return nvme_format_shift(current(req), req->command.dw10 & 0xF);
+}
+
+static void remembered(struct nvme_format_note *note)
+{
+	struct nvme_namespace *ns = container_of(note, struct nvme_namespace, format_note);
+
+	ns->formatter->step_result = note->result;
+	nvme_request_step(ns->formatter);
+}
+
+static void remember(struct nvme_request *req)
+{
+	struct nvme_namespace *ns = current(req);
+
+	ns->format_note = (struct nvme_format_note){
+		.nsid = ns->nsid, .block_bytes = 1U << new_shift(req), .done = remembered};
+	ns->remember_format(ns->remember_data, &ns->format_note);
 }
 
 static void apply(struct nvme_request *req)
 {
 	struct nvme_namespace *ns = current(req);
-	const unsigned shift = nvme_format_shift(ns, req->command.dw10 & 0xF);
-	const bool changed = shift != ns->lba_shift;
 
-	ns->lba_shift = shift;
-	ns->block_count = block_capacity(ns->channel->device) >> shift;
-	if (changed)
-		ns->formatted(ns->formatted_data, ns->nsid, 1U << shift);
+	ns->lba_shift = new_shift(req);
+	ns->block_count = block_capacity(ns->channel->device) >> ns->lba_shift;
+}
+
+/* Hands out the next piece of work; false when this namespace is done. */
+static bool work_on(struct nvme_request *req)
+{
+	struct nvme_namespace *ns = current(req);
+	const uint64_t size = erase_size_bytes(ns);
+
+	ns->format_done_bytes = req->cursor;
+	if (ns->format_phase == PHASE_ERASE) {
+		if (req->cursor < size) {
+			submit(req, BLOCK_WRITE_ZEROES, MIN(size - req->cursor, ERASE_BYTES));
+			return true;
+		}
+		ns->format_phase = PHASE_FLUSH;
+		submit(req, BLOCK_FLUSH, 0);
+		return true;
+	}
+	if (ns->format_phase == PHASE_FLUSH && new_shift(req) != ns->lba_shift) {
+		ns->format_phase = PHASE_REMEMBER;
+		remember(req);
+		return true;
+	}
+	return false;
 }
 
 static bool next_namespace(struct nvme_request *req);
@@ -165,27 +212,17 @@ static bool next_namespace(struct nvme_request *req);
 static bool format_step(struct nvme_request *req)
 {
 	struct nvme_namespace *ns = current(req);
-	const uint64_t size = erase_size_bytes(ns);
+	const int error = req->step_result;
 
-	if (req->step_result < 0 || must_stop(req)) {
-		const uint16_t status = req->step_result < 0
-						? nvme_status_from_errno(req->step_result, true)
-						: NVME_ABORTED_REQUEST;
-
+	if (error < 0 || (must_stop(req) && ns->format_phase != PHASE_REMEMBER)) {
 		leave(req);
-		nvme_request_complete(req, status, 0);
+		nvme_request_complete(
+			req, error < 0 ? nvme_status_from_errno(error, true) : NVME_ABORTED_REQUEST,
+			0);
 		return false;
 	}
-	ns->format_done_bytes = req->cursor;
-	if (req->cursor < size) {
-		submit(req, BLOCK_WRITE_ZEROES, MIN(size - req->cursor, ERASE_BYTES));
+	if (work_on(req))
 		return true;
-	}
-	if (!ns->format_flushed) {
-		ns->format_flushed = true;
-		submit(req, BLOCK_FLUSH, 0);
-		return true;
-	}
 	apply(req);
 	leave(req);
 	req->index++;
@@ -198,10 +235,11 @@ static void gate_open(struct nvme_wait *wait)
 	struct nvme_namespace *ns = current(req);
 
 	ns->formatting = true;
+	ns->formatter = req;
+	ns->format_phase = PHASE_ERASE;
 	ns->format_done_bytes = 0;
 	req->cursor = 0;
 	req->step_result = 0;
-	ns->format_flushed = false;
 	nvme_request_step(req);
 }
 

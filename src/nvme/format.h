@@ -13,7 +13,7 @@ void nvme_format(struct nvme_request *req);
 
 /*
  * How many LBA formats the namespace offers, and the block size (as a shift) of one of them. A
- * second format is offered only when somebody remembers the choice (params.formatted): a disk
+ * second format is offered only when somebody remembers the choice (remember_format): a disk
  * whose block size changes back at the next start would be unreadable.
  */
 unsigned nvme_format_count(const struct nvme_namespace *ns);

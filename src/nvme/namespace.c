@@ -97,8 +97,8 @@ int nvme_namespace_attach(struct nvme_controller *c, const struct nvme_namespace
 	ns->lba_shift = log2_u64(block_bytes);
 	ns->block_count = block_capacity(params->channel->device) >> ns->lba_shift;
 	ns->read_only = params->read_only || params->channel->device->limits.read_only;
-	ns->formatted = params->formatted;
-	ns->formatted_data = params->formatted_data;
+	ns->remember_format = params->remember_format;
+	ns->remember_data = params->remember_data;
 	memcpy(ns->nguid, params->nguid, sizeof(ns->nguid));
 	memcpy(ns->uuid, params->uuid, sizeof(ns->uuid));
 	ns->attached = true;

@@ -85,10 +85,12 @@ struct nvme_namespace {
 	struct list gated_requests;  /* struct nvme_request, through node */
 	struct nvme_wait *detaching; /* the transport's, while nvme_namespace_detach() waits */
 	struct nvme_wait detach_gate;
+	uint8_t format_phase; /* see format.c */
 	uint64_t format_done_bytes;
-	bool format_flushed;
-	void (*formatted)(void *data, unsigned nsid, uint32_t block_bytes);
-	void *formatted_data;
+	struct nvme_request *formatter; /* while formatting */
+	struct nvme_format_note format_note;
+	void (*remember_format)(void *data, struct nvme_format_note *note);
+	void *remember_data;
 };
 
 /* --- Requests (request.c) ------------------------------------------------------------------ */

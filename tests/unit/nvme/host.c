@@ -135,12 +135,18 @@ void host_nguid(unsigned nsid, uint8_t nguid[16])
 		nguid[i] = (uint8_t)(0xA0 + i + 16 * nsid);
 }
 
-static void formatted(void *data, unsigned nsid, uint32_t block_bytes)
+static void remember(void *data, struct nvme_format_note *note)
 {
 	struct host *h = data;
+	struct host_disk *disk = &h->disks[note->nsid];
 
-	h->disks[nsid].formatted_count++;
-	h->disks[nsid].formatted_bytes = block_bytes;
+	disk->formatted_count++;
+	disk->formatted_bytes = note->block_bytes;
+	note->result = h->note_result;
+	if (h->hold_notes)
+		disk->note = note;
+	else
+		note->done(note);
 }
 
 void host_disk_add(struct host *h, unsigned nsid, const char *spec)
@@ -148,8 +154,8 @@ void host_disk_add(struct host *h, unsigned nsid, const char *spec)
 	struct host_disk *disk = &h->disks[nsid];
 	struct nvme_namespace_params params = {
 		.nsid = nsid,
-		.formatted = h->options.remember_formats ? formatted : NULL,
-		.formatted_data = h,
+		.remember_format = h->options.remember_formats ? remember : NULL,
+		.remember_data = h,
 		.uuid = {(uint8_t)nsid, 0x55, 0x55, 0x55, 0x55, 0x55, 0x45},
 	};
 	struct err err = {0};

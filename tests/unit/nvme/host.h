@@ -58,6 +58,7 @@ struct host_disk {
 	struct block_channel *channel;
 	unsigned formatted_count;
 	uint32_t formatted_bytes;
+	struct nvme_format_note *note; /* held back, see hold_notes */
 };
 
 struct host {
@@ -73,6 +74,8 @@ struct host {
 	uint16_t next_cid;
 	unsigned fired[NVME_QUEUE_PAIRS_MAX + 1];
 	bool line;
+	bool hold_notes; /* keep format notes until the test ends them */
+	int note_result; /* what to say about the others */
 	unsigned waits_done;
 	struct nvme_wait wait;
 };

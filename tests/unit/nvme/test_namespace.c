@@ -389,6 +389,42 @@ static void format_fails(void **state)
 	assert_int_equal(host_buffer(h)[32], 0x80);
 }
 
+/* What could not be remembered is not done. */
+static void format_not_remembered(void **state)
+{
+	struct host *h = *state;
+
+	h->note_result = -ENOSPC;
+	assert_int_not_equal(format(h, 1, 1), 0);
+	assert_int_equal(h->disks[1].formatted_count, 1);
+	assert_int_equal(host_identify(h, 0, 1), 0);
+	assert_int_equal(host_buffer(h)[26], 0);
+	h->note_result = 0;
+	assert_int_equal(format(h, 1, 1), 0);
+	assert_int_equal(host_identify(h, 0, 1), 0);
+	assert_int_equal(host_buffer(h)[26], 1);
+}
+
+/* A reset while it is being written down: what was remembered is also what is. */
+static void format_reset_remembering(void **state)
+{
+	struct host *h = *state;
+
+	h->hold_notes = true;
+	host_submit(h, 0, &(struct sqe){.opcode = 0x80, .nsid = 1, .dw10 = 1});
+	for (unsigned i = 0; i < 1000 && !h->disks[1].note; i++)
+		loop_turn(h->loop, NS_PER_MS);
+	assert_non_null(h->disks[1].note);
+	host_write32(h, 0x14, 0x00460000);
+	assert_int_equal(host_read32(h, 0x1C) & 1, 1);
+	h->disks[1].note->done(h->disks[1].note);
+	assert_int_equal(host_read32(h, 0x1C) & 1, 0);
+	host_enable(h);
+	assert_int_equal(host_identify(h, 0, 1), 0);
+	assert_int_equal(host_buffer(h)[26], 1);
+	assert_int_equal(le64_get(host_buffer(h)), 16 * MiB / 4096);
+}
+
 /* A reset in the middle: it waits for the request under way, not for the disk. */
 static void format_reset(void **state)
 {
@@ -447,6 +483,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(format_all, setup, teardown),
 		cmocka_unit_test_setup_teardown(format_progress, setup, teardown),
 		cmocka_unit_test_setup_teardown(format_fails, setup, teardown),
+		cmocka_unit_test_setup_teardown(format_not_remembered, setup, teardown),
+		cmocka_unit_test_setup_teardown(format_reset_remembering, setup, teardown),
 		cmocka_unit_test_setup_teardown(format_reset, setup, teardown),
 		cmocka_unit_test_setup_teardown(format_detached, setup, teardown),
 	};

@@ -108,6 +108,13 @@ bool nvme_controller_intx_level(const struct nvme_controller *controller);
 
 /* --- Namespaces --------------------------------------------------------------------------- */
 
+struct nvme_format_note {
+	unsigned nsid;
+	uint32_t block_bytes;
+	int result; /* set before done(): 0 or negative errno */
+	void (*done)(struct nvme_format_note *note);
+};
+
 struct nvme_namespace_params {
 	unsigned nsid;		       /* 1..params.namespaces */
 	struct block_channel *channel; /* borrowed until detached */
@@ -117,12 +124,13 @@ struct nvme_namespace_params {
 	uint32_t block_bytes; /* 512 or 4096; 0 = the device's logical block size */
 
 	/*
-	 * The guest formatted the namespace to blocks of this size: to be remembered, and given as
-	 * block_bytes next time, or the guest cannot read its disk. NULL: nobody would remember,
-	 * only one format is offered.
+	 * The guest formats the namespace to blocks of another size: to be remembered durably, and
+	 * given as block_bytes next time, or the guest cannot read its disk. Takes `note` until
+	 * note->done(note), in the loop's thread. NULL: nobody remembers, only one format is
+	 * offered.
 	 */
-	void (*formatted)(void *data, unsigned nsid, uint32_t block_bytes);
-	void *formatted_data;
+	void (*remember_format)(void *data, struct nvme_format_note *note);
+	void *remember_data;
 };
 
 /* Tells the guest by an event when one is due. -EEXIST, -EINVAL (nsid, channel's limits). */
