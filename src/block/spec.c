@@ -19,8 +19,7 @@ struct option {
 
 static int bad(struct err *err, const char *what, const char *text)
 {
-	err_set(err, -EINVAL, "%s: \"%.200s\"; see quoin-target(1) for how a device is named", what,
-		text);
+	err_set(err, -EINVAL, "%s: \"%.200s\"; see quoin(1) for how a device is named", what, text);
 	return -EINVAL;
 }
 

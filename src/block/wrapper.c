@@ -2,6 +2,7 @@
 /* What the error and delay wrappers share. */
 #include <stdlib.h>
 
+#include <quoin/base_math.h>
 #include <quoin/base_text.h>
 
 #include "wrapper.h"
@@ -76,8 +77,10 @@ struct block_device *block_wrapper_find(struct block_device *device, const struc
 bool block_wrapper_matches(const struct block_fault_match *match,
 			   const struct block_request *request)
 {
-	const uint64_t end = match->length_bytes ? match->offset + match->length_bytes : UINT64_MAX;
+	uint64_t end;
 
+	if (match->length_bytes == 0 || !u64_add(match->offset, match->length_bytes, &end))
+		end = UINT64_MAX;
 	if (!(match->ops & (1U << request->op)))
 		return false;
 	if (request->op == BLOCK_FLUSH)

@@ -20,9 +20,10 @@
  * returns 0 says nothing about the data lost before, so to pass its success on would be a lie.
  * Only a new open, with whoever owns the data knowing, starts afresh.
  *
- * A file that others truncate: reads see it at once (a short transfer). A write beyond the new
- * end would grow the file again, with zeroes where data was; so before writing the size is looked
- * at, once in FILE_LOOK_NS, without asking a server. What is beyond the end fails with -ENXIO.
+ * A drive that shrinks, a file that others truncate: reads see it at once (a short transfer). A
+ * write beyond the new end would grow the file again, with zeroes where data was; so before writing
+ * the size is looked at, once in FILE_LOOK_NS, without asking a server. What is beyond the end
+ * fails with -ENXIO.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -57,18 +58,26 @@ static struct file_disk *disk_of(const struct disk_request *request)
 
 /* --- Truncation ---------------------------------------------------------------------------- */
 
-/* Looks whether the file became shorter. Never makes it longer: that is disk_refresh()'s. */
+/* The length now, as far as this machine knows it: no server is asked. */
+static int size_known(const struct file_disk *disk, uint64_t *ret_bytes)
+{
+	struct statx st;
+
+	if (disk->disk.info.kind == DISK_BLOCK_DEVICE)
+		return disk_file_size(disk, ret_bytes);
+	if (statx(disk->fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_SIZE, &st) < 0)
+		return -errno;
+	*ret_bytes = align_down(st.stx_size, disk->disk.info.logical_block_bytes);
+	return 0;
+}
+
+/* Looks whether the drive became shorter. Never makes it longer: that is disk_refresh()'s. */
 static void size_look(struct file_disk *disk)
 {
 	uint64_t known = atomic_load_explicit(&disk->size_now, memory_order_relaxed);
-	struct statx st;
 	uint64_t size;
 
-	if (disk->disk.info.kind != DISK_FILE ||
-	    statx(disk->fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_SIZE, &st) < 0)
-		return;
-	size = align_down(st.stx_size, disk->disk.info.logical_block_bytes);
-	if (size >= known)
+	if (size_known(disk, &size) < 0 || size >= known)
 		return;
 	log_debug("%s: became shorter, %llu of %llu bytes are left", disk->disk.name,
 		  (unsigned long long)size, (unsigned long long)known);

@@ -220,13 +220,32 @@ static void full_below(void **state)
 	assert_int_equal(rig_do(&f->rig, DISK_FLUSH, 0, NULL, 0), 0);
 }
 
+/* The device below is made smaller and larger, as a logical volume may be. */
+static void changes_size(void **state)
+{
+	struct fixture *f = *state;
+
+	need_device(f);
+	use(f, false);
+	assert_int_equal(truncate(f->path, DEVICE_BYTES / 2), 0);
+	assert_int_equal(ioctl(f->loop_fd, LOOP_SET_CAPACITY), 0);
+	assert_int_equal(rig_do(&f->rig, DISK_READ, DEVICE_BYTES / 2, f->data, 4096), -ENXIO);
+	assert_int_equal(rig_do(&f->rig, DISK_WRITE, DEVICE_BYTES / 2, f->data, 4096), -ENXIO);
+	assert_int_equal(rig_do(&f->rig, DISK_READ, 0, f->data, 4096), 0);
+	assert_int_equal(truncate(f->path, DEVICE_BYTES * 2), 0);
+	assert_int_equal(ioctl(f->loop_fd, LOOP_SET_CAPACITY), 0);
+	assert_int_equal(disk_refresh(f->rig.disk), 0);
+	assert_int_equal(disk_info(f->rig.disk)->size_bytes, DEVICE_BYTES * 2);
+	assert_int_equal(rig_do(&f->rig, DISK_READ, DEVICE_BYTES, f->data, 4096), 0);
+}
+
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(identifies),	  CASE(is_exclusive), CASE(zeroes_and_discards),
-		CASE(failed_flush_stays), CASE(full_below),
+		CASE(failed_flush_stays), CASE(full_below),   CASE(changes_size),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
