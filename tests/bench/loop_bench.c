@@ -219,8 +219,7 @@ static void bench_reads(const char *path, unsigned depth, unsigned spin_us)
 	loop_run(reader.loop);
 	cpu = cpu_us() - cpu;
 	stats = loop_stats_get(reader.loop);
-	printf("read QD%-2u spin %4u us %9.0f IOPS, %.1f us CPU, %.2f submitting calls, %.2f sleeps "
-	       "each\n",
+	printf("read QD%-2u spin %4u us %9.0f IOPS, each %.1f us CPU, %.2f submits, %.2f sleeps\n",
 	       depth, spin_us, (double)reader.done * NS_PER_S / READ_NS, cpu / (double)reader.done,
 	       (double)stats.io_batches / (double)reader.done,
 	       (double)stats.sleeps / (double)reader.done);
