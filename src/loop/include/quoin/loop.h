@@ -9,7 +9,7 @@
  * watches, which only the real one has (simulated drives use timers).
  *
  * One turn of a loop: take completions, deliver messages, run tasks, fire timers, poll pollers,
- * hand queued I/O to the kernel in one batch. A turn that found no work arms every poller and
+ * hand what I/O is still queued to the kernel. A turn that found no work arms every poller and
  * then sleeps until a completion, a message, a watch or the next timer.
  *
  * Watches, file I/O and helper threads are in quoin/loop_io.h, which this door opens too.

@@ -58,7 +58,7 @@ struct loop_io {
 };
 
 /*
- * Queues the I/O; it reaches the kernel with the others of this turn. done() is called exactly
+ * Queues the I/O; it reaches the kernel before the turn ends. done() is called exactly
  * once, never from inside this function. After it the kernel may refer to the open file until a
  * later turn (io_uring frees a request after completing it): close() alone then does not
  * release a lock on the file at once; unlock first.
