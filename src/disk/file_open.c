@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <quoin/base_assert.h>
@@ -17,6 +18,9 @@
 #include <quoin/base_text.h>
 
 #include "file.h"
+
+#define EXCLUSIVE_RETRIES 20
+#define EXCLUSIVE_RETRY_NS 1000000
 
 /* The sentence for a failed open or stat. */
 static int open_failed(const char *path, int code, bool read_only, struct err *err)
@@ -116,6 +120,22 @@ static int lock(int fd, const char *path, bool read_only, struct err *err)
 		       strerror(errno));
 }
 
+/*
+ * O_EXCL on a block device cannot be given back by hand as a lock can, so a device that was closed
+ * a moment ago may still look busy: try again for a little while.
+ */
+static int exclusive_open(const char *path, int flags, bool direct)
+{
+	const struct timespec pause = {.tv_nsec = EXCLUSIVE_RETRY_NS};
+	int fd = direct_open(path, flags, direct);
+
+	for (unsigned i = 0; fd == -EBUSY && i < EXCLUSIVE_RETRIES; i++) {
+		nanosleep(&pause, NULL);
+		fd = direct_open(path, flags, direct);
+	}
+	return fd;
+}
+
 static int open_and_lock(struct file_disk *disk, const struct disk_open_params *params,
 			 struct err *err)
 {
@@ -131,7 +151,7 @@ static int open_and_lock(struct file_disk *disk, const struct disk_open_params *
 		return r;
 	if (S_ISBLK(st.st_mode) && !params->shared)
 		flags |= O_EXCL;
-	r = direct_open(path, flags, !params->no_direct);
+	r = exclusive_open(path, flags, !params->no_direct);
 	if (r < 0)
 		return open_failed(path, -r, params->read_only, err);
 	disk->fd = r;
@@ -146,12 +166,26 @@ static int open_and_lock(struct file_disk *disk, const struct disk_open_params *
 	return lock(disk->fd, path, params->read_only, err);
 }
 
+/*
+ * A close alone may come late: the kernel keeps the open file until the ring has taken leave of
+ * its last I/O, which can be a turn of the loop after its completion (quoin/loop_io.h).
+ */
+static void unlock(int fd)
+{
+	struct flock whole = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
+
+	if (fd >= 0 && fcntl(fd, F_OFD_SETLK, &whole) < 0)
+		log_debug("cannot unlock: %s", strerror(errno));
+}
+
 static void file_close(struct disk *base)
 {
 	struct file_disk *disk = container_of(base, struct file_disk, disk);
 
 	if (disk->zeroes)
 		munmap((void *)(uintptr_t)disk->zeroes, FILE_ZEROES_BYTES);
+	if (disk->disk.info.kind == DISK_FILE)
+		unlock(disk->fd);
 	base_close(&disk->fd);
 	free(disk->disk.name);
 	free(disk);
