@@ -143,6 +143,7 @@ int control_run(struct control *control, struct control_target *target, struct e
 	struct err why = {.code = 0};
 	int r = volumes_free(control, target, &why);
 
+	target->state_fd = control->state.directory_fd;
 	if (r < 0)
 		control_target_halt(target, why.text);
 	else

@@ -2,6 +2,7 @@
 /* The state directory: lock, load, atomic save. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,6 @@
 #include "state.h"
 
 #define FILE_NAME "targets.json"
-#define TEMPORARY_NAME "targets.json.new"
 #define LOCK_NAME "lock"
 #define JSON_FLAGS (JSON_INDENT(2) | JSON_SORT_KEYS)
 
@@ -195,25 +195,26 @@ static int write_all(int fd, const char *data, size_t length)
 	return 0;
 }
 
-static int file_replace(const struct control_state *state, const char *data)
+int control_file_replace(int directory_fd, const char *name, const char *data)
 {
-	CLEANUP_FD int fd = openat(state->directory_fd, TEMPORARY_NAME,
-				   O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	char temporary[NAME_MAX + 1];
+	CLEANUP_FD int fd = -1;
 	int r;
 
+	snprintf(temporary, sizeof(temporary), "%s.new", name);
+	fd = openat(directory_fd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
 	r = write_all(fd, data, strlen(data));
 	if (r == 0 && fsync(fd) < 0)
 		r = -errno;
-	if (r == 0 &&
-	    renameat(state->directory_fd, TEMPORARY_NAME, state->directory_fd, FILE_NAME) < 0)
+	if (r == 0 && renameat(directory_fd, temporary, directory_fd, name) < 0)
 		r = -errno;
 	if (r < 0) {
-		unlinkat(state->directory_fd, TEMPORARY_NAME, 0);
+		unlinkat(directory_fd, temporary, 0);
 		return r;
 	}
-	return fsync(state->directory_fd) < 0 ? -errno : 0;
+	return fsync(directory_fd) < 0 ? -errno : 0;
 }
 
 int control_state_save(const struct control_state *state, json_t *targets, struct err *err)
@@ -225,7 +226,7 @@ int control_state_save(const struct control_state *state, json_t *targets, struc
 
 	data = root ? json_dumps(root, JSON_FLAGS) : NULL;
 	json_decref(root);
-	r = data ? file_replace(state, data) : -ENOMEM;
+	r = data ? control_file_replace(state->directory_fd, FILE_NAME, data) : -ENOMEM;
 	if (r < 0)
 		return err_set(err, r, "cannot save %s/%s: %s", state->directory, FILE_NAME,
 			       strerror(-r));

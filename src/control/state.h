@@ -38,6 +38,12 @@ void control_state_close(struct control_state *state);
 MUST_CHECK int control_state_load(const struct control_state *state, json_t **ret_targets,
 				  struct err *err);
 
+/*
+ * Replaces the file `name` in the directory with `data`, durably and at once. Any thread, but one
+ * at a time for a name.
+ */
+MUST_CHECK int control_file_replace(int directory_fd, const char *name, const char *data);
+
 /* `targets` is borrowed. After a failure the old file is in place. */
 MUST_CHECK int control_state_save(const struct control_state *state, json_t *targets,
 				  struct err *err);

@@ -27,6 +27,7 @@ struct control_target *control_target_new(const struct control_target_spec *spec
 	else
 		target->socket_path = xasprintf("%s/%s.sock", runtime_dir, spec->name);
 	target->failure = xstrdup("not started");
+	target->state_fd = -1;
 	return target;
 }
 
@@ -54,6 +55,25 @@ void control_target_halt(struct control_target *target, const char *why)
 	target->failure = xstrdup(why);
 }
 
+/* The block size the guest chose last time, and who remembers the next one. */
+static void format_prepare(struct control_target *target, struct vfio_user_namespace *attach)
+{
+	struct control_format *format = &target->formats[attach->nsid - 1];
+	uint32_t block_bytes;
+
+	if (target->state_fd < 0)
+		return;
+	format->loop = target->loop;
+	format->directory_fd = target->state_fd;
+	memcpy(format->nguid, attach->nguid, sizeof(format->nguid));
+	attach->remember_format = control_format_remember;
+	attach->remember_data = format;
+	block_bytes = control_format_load(target->state_fd, attach->nguid);
+	/* The volume may have been given another block size since. */
+	if (block_bytes >= attach->device->limits.logical_block_bytes)
+		attach->block_bytes = block_bytes;
+}
+
 int control_target_open_namespace(struct control_target *target,
 				  const struct control_namespace_spec *ns, struct err *err)
 {
@@ -70,6 +90,7 @@ int control_target_open_namespace(struct control_target *target,
 		attach.read_only = true;
 	memcpy(attach.nguid, ns->nguid, sizeof(attach.nguid));
 	memcpy(attach.uuid, ns->uuid, sizeof(attach.uuid));
+	format_prepare(target, &attach);
 	r = vfio_user_target_attach(target->transport, &attach, err);
 	if (r < 0) {
 		block_close(attach.device);
@@ -118,6 +139,7 @@ int control_target_run(struct control_target *target, struct loop *loop, struct 
 	int r;
 
 	ASSERT(target->transport == NULL);
+	target->loop = loop;
 	r = transport_new(target, loop, &why);
 	for (unsigned i = 0; r == 0 && i < target->spec.namespace_count; i++)
 		r = control_target_open_namespace(target, &target->spec.namespaces[i], &why);

@@ -8,6 +8,8 @@
 #include <quoin/loop.h>
 #include <quoin/vfio_user.h>
 
+#include "format.h"
+
 /*
  *   failed   transport == NULL, failure != NULL, no device open
  *   running  transport != NULL, failure == NULL, a device open for each namespace
@@ -18,7 +20,10 @@ struct control_target {
 	char *failure;
 	unsigned worker; /* good while it runs */
 	struct vfio_user_target *transport;
-	struct block_device *devices[CONTROL_NAMESPACES_MAX]; /* by nsid - 1 */
+	struct loop *loop; /* of that worker */
+	int state_fd;	   /* the state directory, borrowed; -1 = block sizes are not remembered */
+	struct block_device *devices[CONTROL_NAMESPACES_MAX]; /* by nsid - 1, and so are these */
+	struct control_format formats[CONTROL_NAMESPACES_MAX];
 };
 
 /* Takes a copy of `spec`, which is checked and identified. Not running, failure "not started". */

@@ -157,6 +157,9 @@ int control_target_destroy(struct control *control, const char *name, struct err
 	}
 	log_info("target \"%s\" destroyed", target->spec.name);
 	control_halt(control, target, "destroyed");
+	for (unsigned i = 0; i < target->spec.namespace_count; i++)
+		control_format_forget(control->state.directory_fd,
+				      target->spec.namespaces[i].nguid);
 	control_target_free(target);
 	return 0;
 }
@@ -289,6 +292,8 @@ int control_namespace_detach(struct control *control, const char *name, unsigned
 		err_prefix(err, "target \"%s\": namespace %u is not detached", name, nsid);
 		return r;
 	}
+	control_format_forget(control->state.directory_fd,
+			      control_target_spec_find(&before, nsid)->nguid);
 	control_target_spec_fini(&before);
 	log_info("target \"%s\": namespace %u detached", name, nsid);
 	return 0;

@@ -296,7 +296,13 @@ static void target_attach(void *arg)
 {
 	struct target_call *call = arg;
 	const struct vfio_user_namespace *ns = call->ns;
-	struct nvme_namespace_params params = {.nsid = ns->nsid, .read_only = ns->read_only};
+	struct nvme_namespace_params params = {
+		.nsid = ns->nsid,
+		.read_only = ns->read_only,
+		.block_bytes = ns->block_bytes,
+		.remember_format = ns->remember_format,
+		.remember_data = ns->remember_data,
+	};
 
 	memcpy(params.nguid, ns->nguid, sizeof(params.nguid));
 	memcpy(params.uuid, ns->uuid, sizeof(params.uuid));

@@ -47,6 +47,11 @@ struct vfio_user_namespace {
 	uint8_t nguid[16];
 	uint8_t uuid[16];
 	bool read_only;
+
+	/* As in struct nvme_namespace_params. */
+	uint32_t block_bytes;
+	void (*remember_format)(void *data, struct nvme_format_note *note);
+	void *remember_data;
 };
 
 MUST_CHECK int vfio_user_target_attach(struct vfio_user_target *target,
