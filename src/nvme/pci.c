@@ -38,6 +38,8 @@
 #define MSIX_ENABLE 0x8000
 #define MSIX_FUNCTION_MASK 0x4000
 
+#define PBA_SIZE (BITMAP_WORDS(NVME_VECTORS_MAX) * 8)
+
 #define PCIE_CAP 0x60
 #define PCIE_DEVICE_CONTROL (PCIE_CAP + 0x08)
 #define PCIE_FLR_BYTE (PCIE_DEVICE_CONTROL + 1) /* Initiate Function Level Reset is bit 15 */
@@ -124,7 +126,6 @@ static void msix_reset(struct nvme_pci *pci)
 	memset(pci->msix_table, 0, sizeof(pci->msix_table));
 	for (unsigned i = 0; i < NVME_VECTORS_MAX; i++)
 		pci->msix_table[i * NVME_MSIX_ENTRY_SIZE + 12] = 1; /* vector masked */
-	memset(pci->msix_pending, 0, sizeof(pci->msix_pending));
 }
 
 static bool may_master(const struct nvme_pci *pci)
@@ -163,15 +164,6 @@ void nvme_pci_intx_status(struct nvme_controller *c, bool level)
 	uint8_t *status = &c->pci.config[STATUS];
 
 	*status = (uint8_t)(level ? *status | STATUS_INTX : *status & ~STATUS_INTX);
-}
-
-void nvme_msix_pending_set(struct nvme_controller *c, unsigned vector, bool pending)
-{
-	ASSERT_U64(vector, <=, c->params.queue_pairs);
-	if (pending)
-		bitmap_set(c->pci.msix_pending, vector);
-	else
-		bitmap_clear(c->pci.msix_pending, vector);
 }
 
 /* --- Access to configuration space --------------------------------------------------------- */
@@ -248,11 +240,21 @@ static unsigned msix_table_bytes(const struct nvme_controller *c)
 	return (c->params.queue_pairs + 1) * NVME_MSIX_ENTRY_SIZE;
 }
 
+static void pending_fill(const struct nvme_controller *c, uint8_t pending[PBA_SIZE])
+{
+	const struct nvme_transport_ops *transport = c->params.transport;
+
+	memset(pending, 0, PBA_SIZE);
+	for (unsigned i = 0; transport->msix_pending && i <= c->params.queue_pairs; i++)
+		if (transport->msix_pending(c->params.transport_data, i))
+			pending[i / 8] |= (uint8_t)(1U << i % 8);
+}
+
 void nvme_bar_read(struct nvme_controller *c, unsigned offset, void *data, unsigned length)
 {
-	uint8_t pending[sizeof(c->pci.msix_pending)];
+	uint8_t pending[PBA_SIZE];
 	const struct window table = {NVME_BAR_MSIX_TABLE, msix_table_bytes(c), c->pci.msix_table};
-	const struct window pba = {NVME_BAR_MSIX_PBA, sizeof(pending), pending};
+	const struct window pba = {NVME_BAR_MSIX_PBA, PBA_SIZE, pending};
 
 	ASSERT(range_within(offset, length, NVME_BAR_SIZE));
 	if (offset + length <= NVME_BAR_DOORBELLS) {
@@ -260,8 +262,7 @@ void nvme_bar_read(struct nvme_controller *c, unsigned offset, void *data, unsig
 		return;
 	}
 	memset(data, 0, length); /* doorbells read 0, and so does all that is not there */
-	for (unsigned i = 0; i < ARRAY_SIZE(c->pci.msix_pending); i++)
-		le64_put(pending + i * sizeof(uint64_t), c->pci.msix_pending[i]);
+	pending_fill(c, pending);
 	window_read(&table, offset, data, length);
 	window_read(&pba, offset, data, length);
 }

@@ -24,7 +24,6 @@ struct nvme_pci {
 	uint8_t config[NVME_CONFIG_SIZE];
 	uint8_t writable[NVME_PCI_WRITABLE_BYTES]; /* a 1 bit can be written */
 	uint8_t msix_table[NVME_VECTORS_MAX * NVME_MSIX_ENTRY_SIZE];
-	uint64_t msix_pending[BITMAP_WORDS(NVME_VECTORS_MAX)];
 	bool flr_active;
 	struct nvme_wait flr;
 };

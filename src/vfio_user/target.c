@@ -112,6 +112,11 @@ static const struct vfio_device_ops device_ops = {
 	.reset = device_reset,
 };
 
+static bool transport_msix_pending(void *transport, unsigned vector)
+{
+	return bitmap_test(((struct vfio_user_target *)transport)->server.irqs.pending, vector);
+}
+
 static void transport_msix_fire(void *transport, unsigned vector)
 {
 	vfio_irqs_fire(&((struct vfio_user_target *)transport)->server.irqs, vector);
@@ -124,6 +129,7 @@ static void transport_intx_set(void *transport, bool level)
 
 static const struct nvme_transport_ops transport_ops = {
 	.msix_fire = transport_msix_fire,
+	.msix_pending = transport_msix_pending,
 	.intx_set = transport_intx_set,
 };
 

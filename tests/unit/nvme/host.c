@@ -35,7 +35,13 @@ static void line_set(void *transport, bool level)
 	((struct host *)transport)->line = level;
 }
 
-static const struct nvme_transport_ops transport_ops = {.msix_fire = fire, .intx_set = line_set};
+static bool is_pending(void *transport, unsigned vector)
+{
+	return ((struct host *)transport)->pending >> vector & 1;
+}
+
+static const struct nvme_transport_ops transport_ops = {
+	.msix_fire = fire, .intx_set = line_set, .msix_pending = is_pending};
 
 static void memory_start(struct host *h)
 {

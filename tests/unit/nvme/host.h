@@ -73,6 +73,7 @@ struct host {
 	uint32_t *doorbells;
 	uint16_t next_cid;
 	unsigned fired[NVME_QUEUE_PAIRS_MAX + 1];
+	uint64_t pending; /* vectors that are latched */
 	bool line;
 	bool hold_notes; /* keep format notes until the test ends them */
 	int note_result; /* what to say about the others */

@@ -241,13 +241,13 @@ static void msix_pages(void **state)
 	host_write32(h, NVME_BAR_MSIX_TABLE + 4 * 16, 0x12345678);
 	assert_int_equal(host_read32(h, NVME_BAR_MSIX_TABLE + 16), 0xFEE00000);
 	assert_int_equal(host_read32(h, NVME_BAR_MSIX_TABLE + 4 * 16), 0);
-	nvme_msix_pending_set(h->c, 3, true);
+	h->pending = 1U << 3;
 	assert_int_equal(host_read64(h, NVME_BAR_MSIX_PBA), 8);
 	host_write32(h, NVME_BAR_MSIX_PBA, 0xFFFFFFFF);
 	assert_int_equal(host_read64(h, NVME_BAR_MSIX_PBA), 8);
 	nvme_bar_read(h->c, NVME_BAR_MSIX_PBA, &byte, 1);
 	assert_int_equal(byte, 8);
-	nvme_msix_pending_set(h->c, 3, false);
+	h->pending = 0;
 	assert_int_equal(host_read64(h, NVME_BAR_MSIX_PBA), 0);
 	assert_int_equal(host_read32(h, NVME_BAR_DOORBELLS + 8), 0);
 	assert_int_equal(host_read32(h, NVME_BAR_SIZE - 4), 0);

@@ -34,6 +34,9 @@ struct nvme_transport_ops {
 
 	/* The INTx line has this level now (called on every change, not repeated). */
 	void (*intx_set)(void *transport, bool level);
+
+	/* Is a message of `vector` latched, for the Pending Bit Array? NULL: never. */
+	bool (*msix_pending)(void *transport, unsigned vector);
 };
 
 enum nvme_doorbell_mode {
@@ -76,12 +79,6 @@ void nvme_bar_read(struct nvme_controller *controller, unsigned offset, void *da
 		   unsigned length);
 void nvme_bar_write(struct nvme_controller *controller, unsigned offset, const void *data,
 		    unsigned length);
-
-/*
- * The transport latched a message of `vector` because the client masked it (true), or delivered it
- * (false): the Pending Bit Array the guest reads.
- */
-void nvme_msix_pending_set(struct nvme_controller *controller, unsigned vector, bool pending);
 
 struct nvme_wait {
 	struct list node;
