@@ -7,8 +7,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include <quoin/base_size.h>
 #include <quoin/base_text.h>
+#include <quoin/block_spec.h>
 
 #include "volume.h"
 
@@ -17,53 +17,30 @@ static bool has_prefix(const char *text, const char *prefix)
 	return strncmp(text, prefix, strlen(prefix)) == 0;
 }
 
-/* What follows the last wrapper, as quoin/block_fault.h writes them: "delay:ms=5:null:1G". */
+static bool is_wrapped(const char *volume)
+{
+	return has_prefix(volume, "error:") || has_prefix(volume, "delay:");
+}
+
+/* What the wrappers are around: "delay:ms=5:null:1G" -> "null:1G". */
 static const char *innermost(const char *volume)
 {
-	while (has_prefix(volume, "error:") || has_prefix(volume, "delay:")) {
-		volume = strchr(strchr(volume, ':') + 1, ':');
-		if (!volume)
-			return "";
-		volume++;
+	while (is_wrapped(volume)) {
+		const char *colon = strchr(volume + strlen("error:"), ':');
+
+		if (!colon)
+			break;
+		volume = colon + 1;
 	}
 	return volume;
 }
 
-static int null_check(const char *volume, struct err *err)
+/* Kinds that this version does not have, and words that are no volume at all. */
+static int kind_check(const char *volume, struct err *err)
 {
-	char size[SIZE_TEXT_MAX * 2];
-	uint64_t bytes;
-	const char *text = volume + strlen("null:");
-	const size_t length = strcspn(text, ",");
-
-	if (length >= sizeof(size))
-		return err_set(err, -EINVAL, "\"%s\" has no size that can be read", volume);
-	memcpy(size, text, length);
-	size[length] = '\0';
-	if (size_parse(size, &bytes) < 0)
-		return err_set(err, -EINVAL,
-			       "\"%s\" has no size that can be read: write null:SIZE, for "
-			       "example null:10G",
-			       volume);
-	if (bytes == 0)
-		return err_set(err, -EINVAL, "\"%s\": the size must not be zero", volume);
-	return 0;
-}
-
-int control_volume_check(const char *volume, bool test_volumes, struct err *err)
-{
-	const bool wrapped = has_prefix(volume, "error:") || has_prefix(volume, "delay:");
 	const char *inner = innermost(volume);
 
-	if (volume[0] == '\0')
-		return err_set(err, -EINVAL, "the volume is empty");
-	if (wrapped && !test_volumes)
-		return err_set(err, -ENOTSUP,
-			       "\"%s\": error: and delay: are for tests and not enabled here",
-			       volume);
-	if (has_prefix(inner, "null:"))
-		return null_check(inner, err);
-	if (has_prefix(inner, "file:/"))
+	if (has_prefix(inner, "null:") || has_prefix(inner, "file:/"))
 		return 0;
 	if (has_prefix(inner, "file:"))
 		return err_set(err, -EINVAL, "\"%s\": the path must be absolute", volume);
@@ -74,6 +51,27 @@ int control_volume_check(const char *volume, bool test_volumes, struct err *err)
 			       volume);
 	return err_set(err, -EINVAL, "\"%s\" is not a volume: write file:/PATH or null:SIZE",
 		       volume);
+}
+
+int control_volume_check(const char *volume, bool test_volumes, struct err *err)
+{
+	struct block_spec spec;
+	int r;
+
+	if (volume[0] == '\0')
+		return err_set(err, -EINVAL, "the volume is empty");
+	if (is_wrapped(volume) && !test_volumes)
+		return err_set(err, -ENOTSUP,
+			       "\"%s\": error: and delay: are for tests and not enabled here",
+			       volume);
+	r = kind_check(volume, err);
+	if (r == 0)
+		r = block_spec_parse(volume, &spec, err);
+	if (r < 0)
+		return r;
+	if (spec.base == BLOCK_BASE_NULL && spec.size_bytes == 0)
+		return err_set(err, -EINVAL, "\"%s\": the size must not be zero", volume);
+	return 0;
 }
 
 char *control_volume_spec(const struct control_namespace_spec *ns)
@@ -94,18 +92,11 @@ char *control_volume_spec(const struct control_namespace_spec *ns)
 /* -ENOENT when the volume is not a file: or nothing is there. */
 static int volume_stat(const char *volume, struct stat *ret_stat)
 {
-	CLEANUP_FREE char *path = NULL;
-	const char *inner = innermost(volume);
+	struct block_spec spec;
 
-	if (!has_prefix(inner, "file:"))
+	if (block_spec_parse(volume, &spec, NULL) < 0 || spec.base != BLOCK_BASE_FILE)
 		return -ENOENT;
-	inner += strlen("file:");
-	path = xstrdup(inner);
-	/* Options follow the path; a path that has commas itself is tried whole first. */
-	if (stat(path, ret_stat) == 0)
-		return 0;
-	path[strcspn(path, ",")] = '\0';
-	return stat(path, ret_stat) == 0 ? 0 : -ENOENT;
+	return stat(spec.path, ret_stat) < 0 ? -ENOENT : 0;
 }
 
 bool control_volume_same(const char *a, const char *b)

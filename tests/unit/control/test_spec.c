@@ -49,6 +49,8 @@ static void volumes(void **state)
 		{"null:99999999999999999999999999999999999999999999999999", -EINVAL, -EINVAL},
 		{"file:/dev/vg/lv", 0, 0},
 		{"file:/a,ro", 0, 0},
+		{"file:/a,b", -EINVAL, -EINVAL},
+		{"file:/a,,b", 0, 0},
 		{"file:a", -EINVAL, -EINVAL},
 		{"file:", -EINVAL, -EINVAL},
 		{"/a/b", -EINVAL, -EINVAL},
