@@ -32,6 +32,21 @@ static void a_second_client_is_closed_at_once(void **state)
 	fixture_free(fixture);
 }
 
+/* The next client connects before the loop has turned once since the last one left. */
+static void a_client_right_behind_another(void **state)
+{
+	struct fixture *fixture = fixture_new();
+	int fd = peer_open(fixture);
+
+	for (unsigned i = 0; i < 20; i++) {
+		close(fd);
+		fd = peer_connect(fixture);
+		assert_int_equal(peer_call(fixture, VFIO_VERSION, &(uint32_t){0}, 4, &reply), 0);
+	}
+	close(fd);
+	fixture_free(fixture);
+}
+
 struct step {
 	unsigned command;
 	size_t payload_bytes;
@@ -240,6 +255,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_second_client_is_closed_at_once),
+		cmocka_unit_test(a_client_right_behind_another),
 		cmocka_unit_test(t9_killed_at_every_byte),
 		cmocka_unit_test(t9_dies_during_reset),
 		cmocka_unit_test(stop_with_a_client),
