@@ -48,30 +48,14 @@ static void wait_for(sem_t *semaphore)
 
 /* --- The device, as the server sees it ----------------------------------------------------- */
 
-/* The pending bits are ours: the client's eventfds, and so what is latched, live here. */
-static void pba_read(const struct vfio_irqs *irqs, uint64_t offset, void *data, unsigned length)
-{
-	const uint8_t *bits = (const uint8_t *)irqs->pending;
-
-	for (unsigned i = 0; i < length; i++) {
-		uint64_t at = offset + i - NVME_BAR_MSIX_PBA;
-
-		if (offset + i >= NVME_BAR_MSIX_PBA && at < sizeof(irqs->pending))
-			((uint8_t *)data)[i] = bits[at];
-	}
-}
-
 static void device_read(void *device, unsigned region, uint64_t offset, void *data, unsigned length)
 {
 	struct vfio_user_target *target = device;
 
-	if (region == VFIO_REGION_CONFIG) {
+	if (region == VFIO_REGION_CONFIG)
 		nvme_config_read(target->controller, (unsigned)offset, data, length);
-		return;
-	}
-	nvme_bar_read(target->controller, (unsigned)offset, data, length);
-	if (offset + length > NVME_BAR_MSIX_PBA)
-		pba_read(&target->server.irqs, offset, data, length);
+	else
+		nvme_bar_read(target->controller, (unsigned)offset, data, length);
 }
 
 static void device_write(void *device, unsigned region, uint64_t offset, const void *data,
