@@ -41,7 +41,8 @@
 #define BATCH_PER_POLL 256 /* then other controllers of this loop have theirs */
 
 #define POLL_DEFAULT_US 50
-#define POLL_MIN_NS (2 * NS_PER_US)
+#define WINDOW_STEPS 8	     /* the window is 1/8 to 8/8 of poll_us */
+#define WINDOW_LONG_SLEEP 8  /* times poll_us: polling did not pay */
 #define CLOCK_EVERY_POLLS 16 /* idle polls between two looks at the clock */
 
 /* Mapped mode: how often to look at the page when nothing happens. */
@@ -372,7 +373,10 @@ static unsigned queues_work(struct nvme_controller *c)
 	return total;
 }
 
-/* A short sleep shows that longer polling would have paid; a long one that it did not. */
+/*
+ * A short sleep shows that polling longer would have paid: do so from now on. A long one shows that
+ * it did not: a little less each time, so that one pause does not cost a busy guest its polling.
+ */
 static void window_adapt(struct nvme_controller *c, uint64_t now)
 {
 	struct nvme_doorbells *d = &c->doorbells;
@@ -380,9 +384,9 @@ static void window_adapt(struct nvme_controller *c, uint64_t now)
 	const uint64_t slept = now - d->slept_ns;
 
 	if (slept < max_ns)
-		d->window_ns = MIN(max_ns, d->window_ns * 2);
-	else if (slept > max_ns * 8)
-		d->window_ns = MAX(MIN(POLL_MIN_NS, max_ns), d->window_ns / 2);
+		d->window_ns = max_ns;
+	else if (slept > max_ns * WINDOW_LONG_SLEEP)
+		d->window_ns = MAX(d->window_ns - max_ns / WINDOW_STEPS, max_ns / WINDOW_STEPS);
 }
 
 static void worked(struct nvme_controller *c)

@@ -22,6 +22,8 @@
 #define HOST_IOSQ(q) (0x30000 + (q)*0x2000)
 #define HOST_IOCQ(q) (0x31000 + (q)*0x2000)
 #define HOST_BUFFER 0x80000 /* 64 KiB: data of commands */
+#define HOST_SHADOW 0xA0000
+#define HOST_EVENT 0xA1000
 #define HOST_NAMESPACES 16
 #define HOST_QUEUES 4 /* admin and three I/O queues */
 
@@ -70,7 +72,9 @@ struct host {
 	struct host_options options;
 	struct host_queue queues[HOST_QUEUES];
 	struct host_disk disks[HOST_NAMESPACES + 1]; /* by NSID */
-	uint32_t *doorbells;
+	uint32_t *doorbells;			     /* mapped mode */
+	bool shadow;				     /* Doorbell Buffer Config is in force */
+	unsigned rung;				     /* doorbells written by MMIO */
 	uint16_t next_cid;
 	unsigned fired[NVME_QUEUE_PAIRS_MAX + 1];
 	uint64_t pending; /* vectors that are latched */
@@ -126,6 +130,12 @@ uint16_t host_admin(struct host *h, const struct sqe *sqe);
 /* Creates I/O queue pair `q` (1..3) with `entries` entries each. */
 void host_create_queues(struct host *h, unsigned q, uint16_t entries);
 
+/* Doorbell Buffer Config with HOST_SHADOW and HOST_EVENT; I/O queues then ring as Linux does. */
+void host_shadow_start(struct host *h);
+
+/* Read, Write and the like of `blocks` blocks at `lba`, one page of data at `prp1`. */
+struct sqe host_io(uint8_t opcode, uint32_t nsid, uint64_t lba, uint32_t blocks, uint64_t prp1);
+
 /* Identify into HOST_BUFFER; returns the status. */
 uint16_t host_identify(struct host *h, uint32_t cns, uint32_t nsid);
 
@@ -133,6 +143,9 @@ uint16_t host_identify(struct host *h, uint32_t cns, uint32_t nsid);
 uint16_t host_log(struct host *h, uint8_t lid, uint32_t length, bool retain);
 struct cqe host_get_feature(struct host *h, uint32_t dw10, uint32_t dw11);
 uint16_t host_set_feature(struct host *h, uint32_t fid, uint32_t dw11);
+
+/* Writes a 64-bit register as two halves, low first. */
+void host_write64(struct host *h, unsigned offset, uint64_t value);
 
 static inline uint8_t *host_buffer(struct host *h)
 {
