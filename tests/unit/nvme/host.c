@@ -20,7 +20,7 @@
 #define REG_ASQ 0x28
 #define REG_ACQ 0x30
 #define CC_ENABLED 0x00460001
-#define TURNS_MAX 2000
+#define TURNS_MAX 1000000
 
 static void fire(void *transport, unsigned vector)
 {

@@ -412,7 +412,7 @@ static void format_reset_remembering(void **state)
 
 	h->hold_notes = true;
 	host_submit(h, 0, &(struct sqe){.opcode = 0x80, .nsid = 1, .dw10 = 1});
-	for (unsigned i = 0; i < 1000 && !h->disks[1].note; i++)
+	for (unsigned i = 0; i < 1000000 && !h->disks[1].note; i++)
 		loop_turn(h->loop, NS_PER_MS);
 	assert_non_null(h->disks[1].note);
 	host_write32(h, 0x14, 0x00460000);

@@ -239,7 +239,7 @@ static void ovmf(void **state)
 	assert_int_equal(host_execute(h, 2, &read).status, 0);
 	/* Shutdown at system reset, polled to SHST = 2. */
 	host_write32(h, CC, ENABLED | 1U << 14);
-	for (unsigned i = 0; i < 100 && (host_read32(h, CSTS) & 0xC) != 8; i++)
+	for (unsigned i = 0; i < 1000000 && (host_read32(h, CSTS) & 0xC) != 8; i++)
 		loop_turn(h->loop, NS_PER_MS);
 	assert_int_equal(host_read32(h, CSTS) & 0xC, 8);
 	ovmf_start(h);

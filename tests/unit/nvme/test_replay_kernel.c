@@ -80,7 +80,7 @@ static void delete_queues(struct host *h)
 static void shut_down(struct host *h, uint32_t cc)
 {
 	host_write32(h, CC, cc | 1U << 14);
-	for (unsigned i = 0; i < 1000 && (host_read32(h, CSTS) & 0xC) != 8; i++)
+	for (unsigned i = 0; i < 1000000 && (host_read32(h, CSTS) & 0xC) != 8; i++)
 		loop_turn(h->loop, NS_PER_MS);
 	assert_int_equal(host_read32(h, CSTS) & 0xC, 8);
 }
@@ -103,7 +103,7 @@ static void linux_enable(struct host *h)
 {
 	assert_int_not_equal(host_read32(h, CSTS), 0xFFFFFFFF);
 	host_write32(h, CC, host_read32(h, CC) & ~1U);
-	for (unsigned i = 0; i < 100 && (host_read32(h, CSTS) & 1); i++)
+	for (unsigned i = 0; i < 1000000 && (host_read32(h, CSTS) & 1); i++)
 		loop_turn(h->loop, NS_PER_MS);
 	assert_int_equal(host_read32(h, CSTS) & 1, 0);
 	admin_queue(h, 32);
@@ -230,7 +230,7 @@ static void linux_kdump(void **state)
 static void freebsd_cycle(struct host *h)
 {
 	host_write32(h, CC, host_read32(h, CC) & ~1U);
-	for (unsigned i = 0; i < 100 && (host_read32(h, CSTS) & 1); i++)
+	for (unsigned i = 0; i < 1000000 && (host_read32(h, CSTS) & 1); i++)
 		loop_turn(h->loop, NS_PER_MS);
 	admin_queue(h, 64);
 	host_write32(h, CC, CC_LINUX | 1);

@@ -58,7 +58,7 @@ static void bus(struct host *h)
 static void enable(struct host *h)
 {
 	host_write32(h, CC, 0);
-	for (unsigned i = 0; i < 100 && host_read32(h, CSTS) & 1; i++)
+	for (unsigned i = 0; i < 1000000 && host_read32(h, CSTS) & 1; i++)
 		loop_turn(h->loop, NS_PER_MS);
 	host_enable_sized(h, ENTRIES, ENTRIES);
 	assert_int_equal(host_read32(h, AQA), (ENTRIES - 1) << 16 | (ENTRIES - 1));
