@@ -456,6 +456,23 @@ static void publish(struct nvme_controller *c, struct nvme_doorbell_word *word, 
 	atomic_store_explicit(&c->doorbells.event[index], htole32(value), memory_order_relaxed);
 }
 
+void nvme_doorbell_cq_expect(struct nvme_controller *c, struct nvme_cq *cq)
+{
+	uint16_t head;
+
+	nvme_doorbell_cq_refresh(c, cq);
+	if (!c->doorbells.event || cq->id == 0)
+		return;
+	/* Each turn takes entries away that the guest took without a bell: at most a ring of them.
+	 */
+	do {
+		head = cq->head;
+		publish(c, &cq->doorbell, cq_word(cq->id), head);
+		atomic_thread_fence(memory_order_seq_cst);
+		nvme_doorbell_cq_refresh(c, cq);
+	} while (cq->head != head && cq->head != cq->tail);
+}
+
 /* The guest must take entries before we can go on, or before the line may fall. */
 static bool cq_waits(const struct nvme_controller *c, const struct nvme_sq *sq)
 {

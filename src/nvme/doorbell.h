@@ -59,6 +59,9 @@ void nvme_doorbell_cq_started(struct nvme_controller *c, struct nvme_cq *cq);
 void nvme_doorbell_sq_refresh(struct nvme_controller *c, struct nvme_sq *sq);
 void nvme_doorbell_cq_refresh(struct nvme_controller *c, struct nvme_cq *cq);
 
+/* Takes the newest head; whatever the guest takes from now on it must tell by MMIO. */
+void nvme_doorbell_cq_expect(struct nvme_controller *c, struct nvme_cq *cq);
+
 /* Guest memory changed: look the buffers up again. */
 void nvme_doorbells_memory_changed(struct nvme_controller *c);
 

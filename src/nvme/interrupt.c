@@ -11,7 +11,10 @@
  *
  * INTx is a level, a pure function of the state: some CQ with interrupts has an entry the guest
  * has not taken, and the line is not masked. With shadow doorbells the guest takes entries without
- * telling us, so heads are read anew before the line is judged; see doorbell.c for the wake-up.
+ * telling us, so heads are read anew before the line is judged. And the guest is asked to ring for
+ * the entries that hold the line up: a client without an in-kernel interrupt controller (QEMU with
+ * an emulated CPU) lowers its line only at the guest's next access to a BAR, and until then the
+ * guest would run its handler over and over.
  */
 #include "controller.h"
 
@@ -168,7 +171,7 @@ void nvme_interrupts_update_level(struct nvme_controller *c)
 		struct nvme_cq *cq = &c->cqs[i];
 
 		if (cq->state == NVME_QUEUE_LIVE && cq->interrupts && cq->head != cq->tail)
-			nvme_doorbell_cq_refresh(c, cq);
+			nvme_doorbell_cq_expect(c, cq);
 	}
 	level_set(c, nvme_interrupts_level(c));
 }

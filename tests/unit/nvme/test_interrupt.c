@@ -125,6 +125,34 @@ static void test_19_intx_with_shadow_doorbells(void **state)
 	harness_close(&h);
 }
 
+/* A client may hold its own line up until the guest accesses a BAR: each time, not only asleep. */
+static void test_intx_makes_the_guest_ring(void **state)
+{
+	struct harness h;
+	struct harness_queue *q;
+	struct harness_cqe cqe;
+
+	open_mode(&h, true);
+	q = harness_create(&h, 1, 16, 16);
+	assert_int_equal(harness_shadow_on(&h), 0);
+	for (unsigned i = 0; i < 100; i++) {
+		const struct harness_sqe sqe = harness_io(2, i, 1, harness_alloc(&h, 4096), 0);
+		unsigned rings;
+
+		harness_put(&h, q, &sqe);
+		harness_ring_sq(&h, q);
+		for (unsigned turn = 0; turn < 20 && !h.intx_level; turn++)
+			harness_turn(&h);
+		assert_true(h.intx_level);
+		rings = q->rings;
+		assert_true(harness_take_quietly(&h, q, &cqe));
+		harness_ring_cq(&h, q);
+		assert_int_equal(q->rings, rings + 1);
+		assert_false(h.intx_level);
+	}
+	harness_close(&h);
+}
+
 static void test_intx_disabled_by_command_register(void **state)
 {
 	struct harness h;
@@ -243,6 +271,7 @@ int main(void)
 		cmocka_unit_test(test_18_masks_with_intx),
 		cmocka_unit_test(test_19_20_intx_until_all_are_drained),
 		cmocka_unit_test(test_19_intx_with_shadow_doorbells),
+		cmocka_unit_test(test_intx_makes_the_guest_ring),
 		cmocka_unit_test(test_intx_disabled_by_command_register),
 		cmocka_unit_test(test_31_interrupts_off),
 		cmocka_unit_test(test_one_message_per_vector_and_batch),
