@@ -184,8 +184,12 @@ static void compare(const char *path, enum block_op op, unsigned depth, const un
 	double a, b;
 
 	for (unsigned i = 0; i < rounds; i++) {
-		theirs[i] = round_fio(path, op, depth, how[1]);
+		/* Who goes first alternates: a drive remembers what it was just asked for. */
+		if (i % 2 == 0)
+			theirs[i] = round_fio(path, op, depth, how[1]);
 		ours[i] = round_ours(path, op, depth, how[1]);
+		if (i % 2 != 0)
+			theirs[i] = round_fio(path, op, depth, how[1]);
 	}
 	a = median(ours, rounds);
 	b = median(theirs, rounds);
