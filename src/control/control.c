@@ -17,18 +17,6 @@
 #include "private.h"
 #include "volume.h"
 
-/*
- * What a controller may take when its guest uses all of it: rings live in the guest, so it is
- * the commands in flight with their bounce buffers, and a share per queue.
- */
-#define TARGET_COST_BYTES (2 * MiB)
-#define QUEUE_COST_BYTES (16 * KiB)
-
-uint64_t control_target_cost(const struct control_target_spec *spec)
-{
-	return TARGET_COST_BYTES + spec->queues * QUEUE_COST_BYTES;
-}
-
 /* --- The list ------------------------------------------------------------------------------- */
 
 struct control_target *control_find(struct control *control, const char *name)

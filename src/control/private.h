@@ -9,6 +9,12 @@
 #include "target.h"
 #include "workers.h"
 
+/*
+ * What a controller takes when its guest drives it hard: 4 MiB of bounce buffers, 3 MiB for 1024
+ * commands in flight, and room. The rings are the guest's. Pages that are never used cost nothing.
+ */
+#define CONTROL_TARGET_COST_BYTES (8 * MiB)
+
 struct control {
 	char *runtime_dir;
 	bool test_volumes;
@@ -40,8 +46,5 @@ void control_halt(struct control *control, struct control_target *target, const 
 /* -EBUSY when a namespace of a target other than `but` has this volume. */
 MUST_CHECK int control_volume_free(struct control *control, const char *volume,
 				   const struct control_target *but, struct err *err);
-
-/* What the target counts against --memory. */
-uint64_t control_target_cost(const struct control_target_spec *spec);
 
 #endif

@@ -53,28 +53,61 @@ void control_namespace_info(struct control *control, const char *name, unsigned 
 	device = target->devices[ns->nsid - 1];
 	ret_info->capacity_bytes = device ? block_capacity(device) : 0;
 	ret_info->block_size = device ? device->limits.logical_block_bytes : ns->block_size;
+	/* The guest may have formatted it to another one. */
+	if (device && target->state_fd >= 0)
+		ret_info->block_size =
+			MAX(ret_info->block_size, control_format_load(target->state_fd, ns->nguid));
 	ret_info->read_only = ns->read_only || (device && device->limits.read_only);
 }
 
 /* --- Targets --------------------------------------------------------------------------------- */
 
 /* Room in the list and in the memory. */
-static int room_check(struct control *control, const struct control_target_spec *spec,
-		      struct err *err)
+static int room_check(const struct control *control, struct err *err)
 {
-	uint64_t cost = control_target_cost(spec);
+	const uint64_t cost_bytes = (control->target_count + 1) * CONTROL_TARGET_COST_BYTES;
 	char limit[SIZE_TEXT_MAX];
 
 	if (control->target_count == CONTROL_TARGETS_MAX)
 		return err_set(err, -ENOSPC, "there are %d targets, which is the most this has",
 			       CONTROL_TARGETS_MAX);
-	for (unsigned i = 0; i < control->target_count; i++)
-		cost += control_target_cost(&control->targets[i]->spec);
-	if (cost > control->memory_bytes)
+	if (cost_bytes > control->memory_bytes)
 		return err_set(err, -ENOSPC,
-			       "one more target with %u queues is beyond the memory of %s: start "
-			       "quoind with more --memory, or give the target fewer queues",
-			       spec->queues, size_format(control->memory_bytes, limit));
+			       "%u targets are the most for a memory of %s: start quoind with more "
+			       "--memory",
+			       control->target_count, size_format(control->memory_bytes, limit));
+	return 0;
+}
+
+/* A guest that sees two disks with one NGUID takes them for two paths to one disk. */
+static int nguid_check(const struct control *control, const uint8_t nguid[16], struct err *err)
+{
+	for (unsigned i = 0; i < control->target_count; i++) {
+		const struct control_target_spec *spec = &control->targets[i]->spec;
+
+		for (unsigned n = 0; n < spec->namespace_count; n++) {
+			if (memcmp(spec->namespaces[n].nguid, nguid, 16) == 0)
+				return err_set(err, -EEXIST,
+					       "its NGUID is that of target \"%s\", namespace %u",
+					       spec->name, spec->namespaces[n].nsid);
+		}
+	}
+	return 0;
+}
+
+static int nguids_check(const struct control *control, const struct control_target_spec *spec,
+			struct err *err)
+{
+	for (unsigned i = 0; i < spec->namespace_count; i++) {
+		int r = nguid_check(control, spec->namespaces[i].nguid, err);
+
+		if (r < 0)
+			return r;
+		for (unsigned j = 0; j < i; j++) {
+			if (memcmp(spec->namespaces[i].nguid, spec->namespaces[j].nguid, 16) == 0)
+				return err_set(err, -EINVAL, "two namespaces have one NGUID");
+		}
+	}
 	return 0;
 }
 
@@ -102,7 +135,9 @@ static int create(struct control *control, struct control_target *target, struct
 	int r = unique_check(control, target, err);
 
 	if (r == 0)
-		r = room_check(control, &target->spec, err);
+		r = nguids_check(control, &target->spec, err);
+	if (r == 0)
+		r = room_check(control, err);
 	if (r == 0)
 		r = control_run(control, target, err);
 	if (r < 0)
@@ -216,7 +251,9 @@ static int attach(struct control *control, struct control_target *target,
 	if (r < 0)
 		return r;
 	control_namespace_spec_identify(ns);
-	r = control_target_open_namespace(target, ns, err);
+	r = nguid_check(control, ns->nguid, err);
+	if (r == 0)
+		r = control_target_open_namespace(target, ns, err);
 	if (r < 0)
 		return r;
 	slot = control_target_spec_add(&target->spec);

@@ -6,7 +6,7 @@ import re
 import socket
 import subprocess
 
-from quoin_test import BUILD, SOURCE, DaemonTest, main
+from quoin_test import BUILD, SOURCE, DaemonTest, main, sanitized
 
 
 class Schema:
@@ -248,7 +248,7 @@ class Garbage(DaemonTest):
                   chunk * 64 + b'0\r\n\r\n')
         with open(f'/proc/{self.daemon.pid}/status', encoding='utf-8') as file:
             status = file.read()
-        if 'AddressSanitizer' not in os.environ.get('QUOIN_SANITIZER', ''):
+        if not sanitized():
             anonymous = int(re.search(r'RssAnon:\s+(\d+)', status).group(1))
             self.assertLess(anonymous, 65536)
 

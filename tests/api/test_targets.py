@@ -6,7 +6,7 @@ import resource
 import signal
 import stat
 
-from quoin_test import DaemonTest, main
+from quoin_test import DaemonTest, main, sanitized
 
 
 class Targets(DaemonTest):
@@ -263,12 +263,32 @@ class Room(DaemonTest):
 
     def test_memory_is_a_bound(self):
         self.start('--memory', '96M')
-        made = 0
-        while self.quoin('target', 'create', f't{made}', 'null:1G').code == 0:
-            made += 1
-            self.assertLess(made, 100)
-        self.assertGreater(made, 4)
+        for number in range(12):
+            self.done('target', 'create', f't{number}', 'null:1G')
         self.refused('target', 'create', 'more', 'null:1G', says='--memory')
+        self.done('target', 'destroy', 't3')
+        self.done('target', 'create', 'more', 'null:1G')
+
+    def test_memory_of_the_daemon(self):
+        """With one target: at most 32 MiB of its own."""
+        self.start()
+        self.done('target', 'create', 'a', 'null:1G')
+        with open(f'/proc/{self.daemon.pid}/status', encoding='utf-8') as file:
+            anonymous = [line.split()[1] for line in file if line.startswith('RssAnon')]
+        if not sanitized():
+            self.assertLess(int(anonymous[0]), 32 << 10)
+
+    def test_identities_are_unique(self):
+        self.start()
+        nguid = '01234567-89ab-cdef-0123-456789abcdef'
+        body = {'name': 'a', 'namespaces': [{'volume': 'null:1G', 'nguid': nguid}]}
+        self.assertEqual(self.request('POST', '/v1/targets', body)[0], 201)
+        self.assertEqual(self.request('POST', '/v1/targets', {**body, 'name': 'b'})[0], 409)
+        self.assertEqual(self.request('POST', '/v1/targets/a/namespaces',
+                                      body['namespaces'][0])[0], 409)
+        body = {'name': 'c', 'namespaces': [{'volume': 'null:1G', 'nguid': 'f' * 32}] * 2}
+        self.assertEqual(self.request('POST', '/v1/targets', body)[0], 400)
+        self.assertEqual(len(self.request('GET', '/v1/targets')[1]['targets']), 1)
 
     def test_spread_over_workers(self):
         self.start('--workers', '2')
