@@ -304,6 +304,11 @@ static void memory_set(struct world *w, bool there)
 	wait_for(w, &waited);
 }
 
+static void remember_format(void *data, struct nvme_format_note *note)
+{
+	note->done(note);
+}
+
 static void namespace_set(struct world *w, unsigned slot, bool there)
 {
 	const struct nvme_namespace_params params = {
@@ -312,6 +317,7 @@ static void namespace_set(struct world *w, unsigned slot, bool there)
 		.nguid = {(uint8_t)(slot + 1)},
 		.uuid = {(uint8_t)(slot + 1)},
 		.read_only = slot == 2,
+		.remember_format = remember_format,
 	};
 	struct waited waited = {.wait.done = wait_done};
 
