@@ -210,7 +210,8 @@ void nvme_interrupts_reset(struct nvme_controller *c)
 {
 	struct nvme_interrupts *in = &c->interrupts;
 
-	loop_task_cancel(&in->task);
+	/* The task stays posted: it may owe the drives a kick, and commands of the old life that
+	 * are held back to merge would never come home. */
 	loop_timer_disarm(c->loop, &in->timer);
 	memset(in->posted, 0, sizeof(in->posted));
 	memset(in->delayed, 0, sizeof(in->delayed));
