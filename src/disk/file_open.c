@@ -19,8 +19,12 @@
 
 #include "file.h"
 
-#define EXCLUSIVE_RETRIES 20
-#define EXCLUSIVE_RETRY_NS 1000000
+/*
+ * A drive whose last user was killed a moment ago may still look busy: the kernel lets go of a
+ * dead process's io_uring, and with it of the open file, later than of the process.
+ */
+#define BUSY_RETRIES 100
+#define BUSY_RETRY_NS 5000000
 
 /* The sentence for a failed open or stat. */
 static int open_failed(const char *path, int code, bool read_only, struct err *err)
@@ -104,13 +108,19 @@ static int direct_open(const char *path, int flags, bool direct)
  */
 static int lock(int fd, const char *path, bool read_only, struct err *err)
 {
+	const struct timespec pause = {.tv_nsec = BUSY_RETRY_NS};
 	struct flock whole = {
 		.l_type = read_only ? F_RDLCK : F_WRLCK,
 		.l_whence = SEEK_SET,
 	};
 
-	if (fcntl(fd, F_OFD_SETLK, &whole) == 0)
-		return 0;
+	for (unsigned i = 0; i < BUSY_RETRIES; i++) {
+		if (fcntl(fd, F_OFD_SETLK, &whole) == 0)
+			return 0;
+		if (errno != EAGAIN && errno != EACCES)
+			break;
+		nanosleep(&pause, NULL);
+	}
 	if (errno == EAGAIN || errno == EACCES)
 		return err_set(err, -EBUSY,
 			       "cannot open %s: it is in use (locked by another target, a virtual "
@@ -126,10 +136,10 @@ static int lock(int fd, const char *path, bool read_only, struct err *err)
  */
 static int exclusive_open(const char *path, int flags, bool direct)
 {
-	const struct timespec pause = {.tv_nsec = EXCLUSIVE_RETRY_NS};
+	const struct timespec pause = {.tv_nsec = BUSY_RETRY_NS};
 	int fd = direct_open(path, flags, direct);
 
-	for (unsigned i = 0; fd == -EBUSY && i < EXCLUSIVE_RETRIES; i++) {
+	for (unsigned i = 0; fd == -EBUSY && i < BUSY_RETRIES; i++) {
 		nanosleep(&pause, NULL);
 		fd = direct_open(path, flags, direct);
 	}
