@@ -47,25 +47,31 @@ static void client_killed_item_87(void **state)
 	model_free(model);
 }
 
+/* Writes as fast as it can, sleeping on interrupts, until somebody kills it. */
 NO_RETURN static void be_a_client(struct interop *t)
 {
-	struct model *model = model_new(&model_options, random_u64(&t->random));
 	char path[DAEMON_PATH_MAX];
 	const struct host_options options = {
 		.path = daemon_target_path(&t->daemon, "killed", path),
 		.flavour = CLIENT_QEMU,
 		.interrupts = true,
 	};
-	int error = host_open(&t->host, &options);
+	struct nvme_sqe sqe;
+	uint8_t *data;
 
-	for (unsigned q = 1; q <= 2 && !error; q++)
-		error = host_queue_create(&t->host, q,
-					  (struct host_queue_options){.interrupts = true});
-	if (error)
+	if (host_open(&t->host, &options) ||
+	    host_queue_create(&t->host, 1, (struct host_queue_options){.interrupts = true}))
 		_exit(1);
-	model_attach(model, &t->host);
-	model_run(model, UINT64_MAX / 2);
-	_exit(0);
+	data = ram_alloc(&t->host.ram, 64 * KiB);
+	for (uint64_t lba = 0;; lba = (lba + 128) % 16384) {
+		struct nvme_cqe cqe;
+
+		sqe = interop_rw(&t->host, IO_WRITE, lba, 8 + (unsigned)(lba % 3) * 56, data);
+		while (host_submit(&t->host, 1, sqe) < 0)
+			if (host_reap(&t->host, 1, &cqe, 5000))
+				_exit(1);
+		t->host.ram.next = ram_addr(&t->host.ram, data) + 64 * KiB;
+	}
 }
 
 /* 87: a client process is killed at a random time; the next connects at once. */

@@ -5,8 +5,8 @@
 #include "interop.h"
 #include "model.h"
 
-#define ROUNDS 150
-#define ROUNDS_LONG 5000
+#define ROUNDS 2000
+#define ROUNDS_LONG 100000
 #define COMMANDS 60
 
 /* Mostly plausible numbers: wrong in one place is worth more than wrong everywhere. */
