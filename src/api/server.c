@@ -126,12 +126,27 @@ static void on_log(void *data, const char *format, va_list args)
 	log_debug("http: %s", line);
 }
 
+/* Both are shown in answers, and JSON is UTF-8. */
+static int paths_check(const struct api_process *process, struct err *err)
+{
+	json_t *both = json_pack("[s, s]", process->state_dir, process->socket_path);
+
+	if (!both)
+		return err_set(err, -EILSEQ, "the paths %s and %s must be UTF-8",
+			       process->state_dir, process->socket_path);
+	json_decref(both);
+	return 0;
+}
+
 int api_server_new(const struct api_context *context, struct api_server **ret_server,
 		   struct err *err)
 {
-	struct api_server *server = xcalloc(1, sizeof(*server));
-	int r;
+	struct api_server *server;
+	int r = paths_check(&context->process, err);
 
+	if (r < 0)
+		return r;
+	server = xcalloc(1, sizeof(*server));
 	server->context = *context;
 	r = api_listener_open(&server->listener, context->process.socket_path, err);
 	if (r < 0) {

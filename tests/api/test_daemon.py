@@ -53,6 +53,13 @@ class Options(DaemonTest):
             self.assertIn(says, words)
 
 
+    def test_paths_are_shown_so_they_are_utf8(self):
+        self.socket += '\udcff'
+        code, words = self.refused_start()
+        self.assertEqual(code, 1, words)
+        self.assertIn('UTF-8', words)
+
+
 class State(DaemonTest):
     def write_state(self, text):
         os.makedirs(self.state, exist_ok=True)
