@@ -71,8 +71,8 @@ int nvme_controller_new(const struct nvme_params *params, struct nvme_controller
 	c->loop = params->loop;
 	c->memory = params->memory;
 	c->params = *params;
-	strcpy(c->serial, params->serial);
-	strcpy(c->model, params->model);
+	memcpy(c->serial, params->serial, strlen(params->serial));
+	memcpy(c->model, params->model, strlen(params->model));
 	c->params.serial = c->serial;
 	c->params.model = c->model;
 	if (nvme_requests_init(c, params->commands_max + NVME_ADMIN_REQUESTS) < 0 ||

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The guest in a test: see harness.h. Whatever does not work here fails the test. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

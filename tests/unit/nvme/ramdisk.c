@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The drive in memory: a block driver of its own, so that nothing of the real ones is in the way. */
 #include "ramdisk.h"
 
 #include <stdlib.h>
