@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The drive in memory: a block driver of its own, so that nothing of the real ones is in the way. */
+/* The drive in memory: a block driver of its own, nothing of the real ones is in the way. */
 #include "ramdisk.h"
 
 #include <stdlib.h>
@@ -78,10 +78,8 @@ static void submit(struct block_channel *channel, struct block_request *request)
 		finish(disk, request);
 		return;
 	}
-	list_append(&disk->waiting, &request->node);
-	disk->waiting_count++;
-	if (disk->mode == RAMDISK_ASYNC)
-		loop_task_post(disk->loop, &disk->task);
+	/* As drivers that merge do: nothing happens before the batch ends. */
+	list_append(&disk->held_back, &request->node);
 }
 
 bool ramdisk_release(struct ramdisk *disk)
@@ -122,7 +120,16 @@ static void complete_some(struct loop_task *task)
 
 static void kick(struct block_channel *channel)
 {
-	disk_of(channel->device)->kicks++;
+	struct ramdisk *disk = disk_of(channel->device);
+	struct list *node;
+
+	disk->kicks++;
+	while ((node = list_pop(&disk->held_back))) {
+		list_append(&disk->waiting, node);
+		disk->waiting_count++;
+	}
+	if (disk->mode == RAMDISK_ASYNC && !list_empty(&disk->waiting))
+		loop_task_post(disk->loop, &disk->task);
 }
 
 static int channel_open(struct block_device *device, struct loop *loop, struct block_channel **ret)
@@ -142,7 +149,7 @@ static void device_close(struct block_device *device)
 {
 	struct ramdisk *disk = disk_of(device);
 
-	ASSERT(list_empty(&disk->waiting));
+	ASSERT(list_empty(&disk->waiting) && list_empty(&disk->held_back));
 	block_device_fini(device);
 	free(disk->data);
 	free(disk->durable);
@@ -165,6 +172,7 @@ struct ramdisk *ramdisk_new(uint64_t size_bytes, uint32_t block_bytes)
 	disk->data = xcalloc(1, size_bytes);
 	disk->durable = xcalloc(1, size_bytes);
 	list_init(&disk->waiting);
+	list_init(&disk->held_back);
 	loop_task_init(&disk->task, complete_some);
 	disk->device.limits = (struct block_limits){
 		.capacity_bytes = size_bytes,

@@ -21,7 +21,8 @@ struct ramdisk {
 	enum ramdisk_mode mode;
 	struct loop *loop;
 	struct loop_task task;
-	struct list waiting; /* requests in the order of arrival */
+	struct list held_back; /* requests until the next kick */
+	struct list waiting;   /* then, in the order of arrival */
 	unsigned waiting_count;
 	int fail; /* negative errno for all requests whose op is in fail_ops */
 	unsigned fail_ops;
