@@ -195,6 +195,13 @@ static void guest_attachment(void **state)
 						     .prp1 = HOST_BUFFER,
 						     .dw10 = DETACH}),
 			 LIST_INVALID);
+	le16_put(host_buffer(h), 2); /* one more controller than there is */
+	le16_put(host_buffer(h) + 2, 1);
+	assert_int_equal(host_admin(h, &(struct sqe){.opcode = 0x15,
+						     .nsid = 1,
+						     .prp1 = HOST_BUFFER,
+						     .dw10 = DETACH}),
+			 LIST_INVALID);
 	assert_int_equal(host_admin(h, &(struct sqe){.opcode = 0x15,
 						     .nsid = 1,
 						     .prp1 = 1ULL << 40,

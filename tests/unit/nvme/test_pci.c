@@ -195,6 +195,23 @@ static void function_level_reset(void **state)
 	}
 }
 
+/* A reset takes bus mastering away as well: what comes after waits for it. */
+static void reset_stops_mastering(void **state)
+{
+	struct host *h = *state;
+	struct cqe cqe;
+
+	host_enable(h);
+	host_config_write(h, DEVICE_CONTROL, 2, 0x8000);
+	loop_turn(h->loop, 0);
+	host_enable(h);
+	host_submit(h, 0, &(struct sqe){.opcode = 6, .prp1 = HOST_BUFFER, .dw10 = 1});
+	assert_false(host_poll(h, 0, &cqe));
+	host_config_write(h, COMMAND, 2, 6);
+	assert_true(host_poll(h, 0, &cqe));
+	assert_int_equal(cqe.status, 0);
+}
+
 /* INTx: the pin, the status bit, the disable bit, and MSI-X taking over. */
 static void intx(void **state)
 {
@@ -262,6 +279,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(sizing_keeps_queues, setup, teardown),
 		cmocka_unit_test_setup_teardown(bus_master, setup, teardown),
 		cmocka_unit_test_setup_teardown(function_level_reset, setup, teardown),
+		cmocka_unit_test_setup_teardown(reset_stops_mastering, setup, teardown),
 		cmocka_unit_test_setup_teardown(intx, setup, teardown),
 		cmocka_unit_test(no_intx),
 		cmocka_unit_test_setup_teardown(msix_pages, setup, teardown),
