@@ -37,6 +37,7 @@ static const char usage_text[] =
 	"  --idle-ms N         how long an idle target is watched\n"
 	"  --poll-us N         the target's polling time\n"
 	"  --no-fio            no comparison with fio\n"
+	"  --only-fio          nothing but the comparison with fio\n"
 	"  --quoind PATH       the daemon to measure\n"
 	"  --json              one JSON object per line\n";
 
@@ -335,6 +336,10 @@ static int set_option(struct context *c, int choice, const char *value)
 	case 'f':
 		o->fio = false;
 		return 0;
+	case 'F':
+		o->shadow = false;
+		o->mapped = false;
+		return 0;
 	case 'Q':
 		o->quoind = value;
 		return 0;
@@ -360,6 +365,7 @@ static int parse_options(struct context *c, int argc, char **argv)
 		{"idle-ms", required_argument, NULL, 'i'},
 		{"poll-us", required_argument, NULL, 'p'},
 		{"no-fio", no_argument, NULL, 'f'},
+		{"only-fio", no_argument, NULL, 'F'},
 		{"help", no_argument, NULL, 'h'},
 		{"quoind", required_argument, NULL, 'Q'},
 		{"json", no_argument, NULL, 'j'},
