@@ -8,26 +8,33 @@
 
 #include "memory.h"
 
+/* The region that holds `addr`, made the one last hit; NULL when there is none. */
+static const struct guest_window *window_at(struct guest_memory *memory, uint64_t addr)
+{
+	unsigned at;
+
+	if (addr - memory->last_hit.start < memory->last_hit.size_bytes)
+		return &memory->last_hit;
+	at = guest_table_find(memory, addr);
+	if (at == memory->count || memory->entries[at].window.start > addr)
+		return NULL;
+	memory->last_hit = memory->entries[at].window;
+	return &memory->last_hit;
+}
+
 /*
  * Our address of `addr` and in *ret_length how many bytes, at most `length`, follow it in the
- * same region. NULL when the byte is not accessible. Remembers the region.
+ * same region. NULL when the byte is not accessible.
  */
 static char *piece_at(struct guest_memory *memory, uint64_t addr, uint64_t length, unsigned prot,
 		      uint64_t *ret_length)
 {
-	const struct guest_window *window = &memory->last_hit;
-	uint64_t offset = addr - window->start;
+	const struct guest_window *window = window_at(memory, addr);
+	uint64_t offset;
 
-	if (offset >= window->size_bytes) {
-		unsigned at = guest_table_find(memory, addr);
-
-		if (at == memory->count || memory->entries[at].window.start > addr)
-			return NULL;
-		memory->last_hit = memory->entries[at].window;
-		offset = addr - window->start;
-	}
-	if (!window->base || (window->prot & prot) != prot)
+	if (!window || !window->base || (window->prot & prot) != prot)
 		return NULL;
+	offset = addr - window->start;
 	*ret_length = MIN(length, window->size_bytes - offset);
 	return window->base + offset;
 }
@@ -35,12 +42,16 @@ static char *piece_at(struct guest_memory *memory, uint64_t addr, uint64_t lengt
 void *guest_resolve_slow(struct guest_memory *memory, struct guest_addr addr, uint64_t length,
 			 unsigned prot)
 {
-	struct iovec piece;
+	uint64_t piece_bytes = 0;
+	char *piece = piece_at(memory, addr.value, length, prot, &piece_bytes);
+	struct iovec whole;
 	unsigned count = 0;
 
-	if (guest_resolve_iov(memory, addr, length, prot, &piece, &count, 1) < 0)
+	if (!piece || piece_bytes == length)
+		return piece;
+	if (guest_resolve_iov(memory, addr, length, prot, &whole, &count, 1) < 0)
 		return NULL;
-	return piece.iov_base;
+	return whole.iov_base;
 }
 
 static bool iov_continues(const struct iovec *last, const char *address)
