@@ -21,11 +21,14 @@ static int file_alignment(int fd, uint64_t *ret_alignment)
 {
 	struct statfs fs;
 
+	/*
+	 * Only shared memory has seals to ask for. With any other file our page faults would wait
+	 * for a disk, or for a FUSE server that may be the client itself; even fstat() might.
+	 */
+	if (fcntl(fd, F_GET_SEALS) < 0)
+		return errno == EINVAL ? -EPERM : -errno;
 	if (fstatfs(fd, &fs) < 0)
 		return -errno;
-	/* Each of our page faults would wait for a server that may be the client itself. */
-	if (fs.f_type == FUSE_SUPER_MAGIC)
-		return -EPERM;
 	*ret_alignment = fs.f_type == HUGETLBFS_MAGIC ? (uint64_t)fs.f_bsize : GUEST_PAGE_SIZE;
 	return is_power_of_two(*ret_alignment) ? 0 : -EINVAL;
 }
@@ -56,13 +59,13 @@ static int region_map(struct guest_memory *memory, struct guest_region *region, 
 	struct stat status;
 	int r;
 
+	r = file_alignment(fd, &alignment);
+	if (r < 0)
+		return r;
 	if (fstat(fd, &status) < 0)
 		return -errno;
 	region->device = status.st_dev;
 	region->inode = status.st_ino;
-	r = file_alignment(fd, &alignment);
-	if (r < 0)
-		return r;
 
 	lead = region->fd_offset % alignment;
 	if (!u64_add(region->window.size_bytes, lead + alignment - 1, &end) ||
@@ -137,6 +140,6 @@ bool guest_region_same(const struct guest_region *region, const struct guest_win
 		return false;
 	if (fd < 0 || !region->mapping)
 		return fd < 0 && !region->mapping;
-	return fstat(fd, &status) == 0 && status.st_dev == region->device &&
-	       status.st_ino == region->inode;
+	return fcntl(fd, F_GET_SEALS) >= 0 && fstat(fd, &status) == 0 &&
+	       status.st_dev == region->device && status.st_ino == region->inode;
 }

@@ -127,6 +127,22 @@ static void map_descriptor_modes(void **state)
 	close(readonly);
 }
 
+/* Files whose page faults would wait for somebody. */
+static void map_shared_memory_only(void **state)
+{
+	static const char *const paths[] = {"/proc/self/exe", "/dev/zero", "/proc/self/maps"};
+	struct guest_memory *memory = memory_new();
+
+	for (unsigned i = 0; i < ARRAY_SIZE(paths); i++) {
+		int fd = open(paths[i], O_RDONLY | O_CLOEXEC);
+
+		assert_true(fd >= 0);
+		assert_int_equal(guest_memory_map(memory, at(0), PAGE, GUEST_READ, fd, 0), -EPERM);
+		close(fd);
+	}
+	guest_memory_free(memory);
+}
+
 static void unmap_rules(void **state)
 {
 	struct guest_memory *memory = memory_new();
@@ -310,6 +326,7 @@ int main(void)
 		cmocka_unit_test(map_limit),
 		cmocka_unit_test(map_offset_not_aligned),
 		cmocka_unit_test(map_descriptor_modes),
+		cmocka_unit_test(map_shared_memory_only),
 		cmocka_unit_test(unmap_rules),
 		cmocka_unit_test(private_memory_is_seen),
 		cmocka_unit_test(random_run),

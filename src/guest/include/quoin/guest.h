@@ -52,7 +52,8 @@ void guest_memory_free(struct guest_memory *memory);
  * Adds a region. `fd` (borrowed) may be -1: the range is then known but every access fails.
  * An identical repeat is accepted. `prot` is a set of enum guest_prot.
  * -EINVAL (zero size, not page aligned, wraps, no prot), -EEXIST (overlaps), -ENOSPC (too many
- * regions), -EPERM (a FUSE file), or what mmap said. The file offset may be any.
+ * regions), -EPERM (not shared memory: a memfd, tmpfs or hugetlbfs file), or what mmap said. The
+ * file offset may be any.
  */
 MUST_CHECK int guest_memory_map(struct guest_memory *memory, struct guest_addr start,
 				uint64_t size_bytes, unsigned prot, int fd, uint64_t fd_offset);
