@@ -243,7 +243,8 @@ static bool receive(struct vfio_connection *connection)
 	}
 	connection->rx_end += (size_t)got;
 	if (!receive_fds(connection, &message)) {
-		fail(connection, "too many file descriptors with one message");
+		fail(connection,
+		     "file descriptors were lost: too many with one message, or too many open");
 		return false;
 	}
 	connection_check(connection);

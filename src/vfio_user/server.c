@@ -239,7 +239,6 @@ static void client_accept(struct vfio_server *server, int fd)
 		return;
 	server->state = VFIO_STATE_HELLO;
 	server->connections++;
-	server->private_told = false;
 	server->why[0] = '\0';
 	server->client_pid = 0;
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) == 0)

@@ -93,7 +93,7 @@ struct vfio_server {
 	bool device_resetting;
 	bool reset_again; /* when the one under way is done */
 	bool stopping;
-	bool private_told; /* about memory that is not shared: once per client */
+	bool private_told; /* about memory that is not shared: once, the log is not a client's */
 	void (*stopped)(struct vfio_server *server);
 	struct vfio_region regions[VFIO_REGION_COUNT];
 	struct vfio_irqs irqs;
