@@ -216,6 +216,27 @@ static void test_atomic(void **state)
 	harness_close(&t.h);
 }
 
+/* The write was handed to the drive outside of any batch when the reset comes: it must be kicked.
+ */
+static void test_reset_between_halves(void **state)
+{
+	struct rig t;
+
+	rig_open(&t);
+	t.h.disk->mode = RAMDISK_HOLD;
+	put(&t, COMPARE | FIRST, 5, 1, t.old_page);
+	put(&t, WRITE | SECOND, 5, 1, t.new_page);
+	harness_ring_sq(&t.h, t.q);
+	harness_settle(&t.h);
+	assert_true(ramdisk_release(t.h.disk));
+	harness_set32(&t.h, REG_CC, CC_OFF);
+	harness_settle(&t.h);
+	assert_int_equal(harness_get32(&t.h, REG_CSTS), 1);
+	assert_true(ramdisk_release(t.h.disk));
+	assert_int_equal(harness_get32(&t.h, REG_CSTS), 0);
+	harness_close(&t.h);
+}
+
 /* A lock in a block: every queue increments it with pairs, nobody's increment is lost. */
 static void increments(uint64_t seed)
 {
@@ -277,6 +298,7 @@ int main(void)
 		cmocka_unit_test(test_halves_alone),
 		cmocka_unit_test(test_first_half_at_the_end),
 		cmocka_unit_test(test_atomic),
+		cmocka_unit_test(test_reset_between_halves),
 		cmocka_unit_test(test_increments),
 	};
 
