@@ -23,6 +23,7 @@
 #include <linux/sockios.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
@@ -94,6 +95,21 @@ static void target_make(struct world *world, unsigned index)
 	}
 }
 
+static struct world *world_get(void);
+
+/* Leaves no sockets behind. */
+static void world_end(void)
+{
+	struct world *world = world_get();
+
+	for (unsigned i = 0; i < ARRAY_SIZE(world->targets); i++)
+		vfio_user_target_free(world->targets[i]);
+	block_close(world->device);
+	loop_stop(world->loop);
+	loop_join(world->loop);
+	loop_free(world->loop);
+}
+
 static struct world *world_get(void)
 {
 	static struct world world;
@@ -112,6 +128,7 @@ static struct world *world_get(void)
 	world.memory =
 		mmap(NULL, MEMORY_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, world.memory_fd, 0);
 	ASSERT(world.memory != MAP_FAILED);
+	atexit(world_end);
 	return &world;
 }
 
