@@ -56,7 +56,8 @@ void *guest_resolve_slow(struct guest_memory *memory, struct guest_addr addr, ui
 
 static bool iov_continues(const struct iovec *last, const char *address)
 {
-	return (const char *)last->iov_base + last->iov_len == address;
+	/* As numbers: the caller's own pieces may have no address (a bit bucket of an SGL). */
+	return (uintptr_t)last->iov_base + last->iov_len == (uintptr_t)address;
 }
 
 int guest_resolve_iov(struct guest_memory *memory, struct guest_addr addr, uint64_t length,
