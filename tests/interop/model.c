@@ -11,7 +11,10 @@
 #define BUFFER_BYTES (MODEL_BLOCKS_MAX * 4096 + 4096)
 #define ATTEMPTS_MAX 64
 
-/* One command of the load. Its cid is its index. */
+/* Command ids of the load: apart from those that host_submit() gives out, which are below. */
+#define CID_BASE 0x8000
+
+/* One command of the load. Its cid is CID_BASE and its index. */
 struct slot {
 	bool busy;
 	unsigned queue;
@@ -185,7 +188,7 @@ static struct nvme_sqe build(struct model *m, struct slot *s)
 {
 	struct nvme_sqe sqe = {
 		.opcode = s->opcode,
-		.cid = (uint16_t)(s - m->slots),
+		.cid = (uint16_t)(CID_BASE + (s - m->slots)),
 		.nsid = 1,
 		.dw10 = (uint32_t)s->lba,
 		.dw11 = (uint32_t)(s->lba >> 32),
@@ -344,15 +347,16 @@ static int reap(struct model *m, unsigned queue)
 
 	while ((cqe = host_cq_peek(&q->cq))) {
 		const struct nvme_cqe copy = *cqe;
+		const unsigned slot = (unsigned)copy.cid - CID_BASE;
 
-		if (copy.cid >= SLOT_COUNT || !m->slots[copy.cid].busy || copy.sq_id != queue) {
+		if (slot >= SLOT_COUNT || !m->slots[slot].busy || copy.sq_id != queue) {
 			fprintf(stderr, "completion of nobody: cid %#x, queue %u\n", copy.cid,
 				copy.sq_id);
 			return -1;
 		}
 		q->sq.head = copy.sq_head;
 		host_cq_pop(&q->cq);
-		if (!slot_done(m, &m->slots[copy.cid], nvme_cqe_status(&copy)))
+		if (!slot_done(m, &m->slots[slot], nvme_cqe_status(&copy)))
 			return -1;
 		count++;
 	}
