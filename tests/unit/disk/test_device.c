@@ -205,6 +205,22 @@ static void failed_flush_stays(void **state)
 	assert_int_equal(rig_do(&f->rig, DISK_FLUSH, 0, NULL, 0), 0);
 }
 
+/* FUA through the page cache waits for the medium, and an error it was told is not told again. */
+static void failed_fua_stays(void **state)
+{
+	struct fixture *f = *state;
+	int first = 0;
+
+	need_device(f);
+	use(f, true);
+	memset(f->data, 0x33, MiB);
+	for (uint64_t at = 0; at < DEVICE_BYTES && first == 0; at += MiB)
+		first = rig_do(&f->rig, DISK_WRITE | RIG_FUA, at, f->data, MiB);
+	assert_true(first == -EIO || first == -ENOSPC);
+	assert_int_equal(rig_do(&f->rig, DISK_FLUSH, 0, NULL, 0), first);
+	assert_int_equal(rig_do(&f->rig, DISK_WRITE | RIG_FUA, 0, f->data, 4096), first);
+}
+
 /* With direct I/O the lack of space below is the write's own error, and no flush is lost. */
 static void full_below(void **state)
 {
@@ -244,8 +260,9 @@ static void changes_size(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CASE(identifies),	  CASE(is_exclusive), CASE(zeroes_and_discards),
-		CASE(failed_flush_stays), CASE(full_below),   CASE(changes_size),
+		CASE(identifies),	  CASE(is_exclusive),	  CASE(zeroes_and_discards),
+		CASE(failed_flush_stays), CASE(failed_fua_stays), CASE(full_below),
+		CASE(changes_size),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
