@@ -38,7 +38,8 @@ static void execute(struct ramdisk *disk, const struct block_request *request)
 
 	switch (request->op) {
 	case BLOCK_READ:
-		read_pieces(disk, request);
+		if (!disk->reads_nothing)
+			read_pieces(disk, request);
 		return;
 	case BLOCK_FLUSH:
 		memcpy(disk->durable, disk->data, disk->device.limits.capacity_bytes);

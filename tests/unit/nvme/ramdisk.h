@@ -27,6 +27,7 @@ struct ramdisk {
 	int fail; /* negative errno for all requests whose op is in fail_ops */
 	unsigned fail_ops;
 	unsigned counts[BLOCK_OP_COUNT];
+	bool reads_nothing; /* reads succeed and leave the buffer as it was */
 	unsigned fua_count;
 	unsigned kicks;
 };

@@ -287,6 +287,39 @@ static void test_69_70_deallocate(void **state)
 	harness_close(&t.h);
 }
 
+/* H24: ranges whose end wraps around 2^64 are out of range, and nothing before them is done. */
+static void test_h24_ranges_that_wrap(void **state)
+{
+	static const struct {
+		uint64_t slba;
+		uint32_t blocks;
+	} wraps[] = {{UINT64_MAX, 1}, {UINT64_MAX - 3, 4}, {UINT64_MAX - 3, 8}, {UINT64_MAX, 2}};
+	struct io t;
+	struct harness_sqe sqe = harness_io(DSM, 0, 1, 0, 0);
+
+	io_open(&t);
+	memset(t.h.disk->data, 0x24, 4096);
+	sqe.dw[6] = (uint32_t)t.page;
+	sqe.dw[7] = (uint32_t)(t.page >> 32);
+	sqe.dw[10] = 1; /* two ranges */
+	sqe.dw[11] = 4;
+	for (unsigned i = 0; i < sizeof(wraps) / sizeof(wraps[0]); i++) {
+		memset(t.data, 0, 32);
+		le32_put(t.data + 4, 8); /* a good one first */
+		le32_put(t.data + 16 + 4, wraps[i].blocks);
+		le64_put(t.data + 16 + 8, wraps[i].slba);
+		assert_int_equal(run(&t, &sqe), LBA_RANGE);
+		assert_int_equal(simple(&t, READ, wraps[i].slba, wraps[i].blocks), LBA_RANGE);
+		assert_int_equal(simple(&t, WRITE, wraps[i].slba, wraps[i].blocks), LBA_RANGE);
+		assert_int_equal(simple(&t, ZEROES, wraps[i].slba, wraps[i].blocks), LBA_RANGE);
+		assert_int_equal(simple(&t, VERIFY, wraps[i].slba, wraps[i].blocks), LBA_RANGE);
+		assert_int_equal(simple(&t, COMPARE, wraps[i].slba, wraps[i].blocks), LBA_RANGE);
+	}
+	for (unsigned i = 0; i < 4096; i++)
+		assert_int_equal(t.h.disk->data[i], 0x24);
+	harness_close(&t.h);
+}
+
 static void test_71_write_protected(void **state)
 {
 	struct io t;
@@ -324,6 +357,45 @@ static void test_errors_of_the_drive(void **state)
 		assert_int_equal(simple(&t, ZEROES, 0, 1), cases[i].on_write);
 		assert_int_equal(simple(&t, COMPARE, 0, 1), cases[i].on_read);
 		assert_int_equal(simple(&t, VERIFY, 0, 1), cases[i].on_read);
+	}
+	harness_close(&t.h);
+}
+
+/* The namespace alone is read-only: the drive would take the writes. */
+static void test_71_read_only_namespace(void **state)
+{
+	struct nvme_namespace_params ns = {.nsid = 1, .nguid = {1}, .read_only = true};
+	struct io t;
+
+	io_open(&t);
+	harness_detach(&t.h);
+	ns.channel = t.h.channel;
+	assert_int_equal(nvme_namespace_attach(t.h.controller, &ns), 0);
+	t.h.attached = true;
+	memset(t.h.disk->data, 0x71, 8192);
+	range_put(&t, 0, 0, 8);
+	assert_int_equal(deallocate(&t, 1, t.page, 4), 0x020 | DNR);
+	assert_int_equal(simple(&t, WRITE, 0, 1), 0x020 | DNR);
+	assert_int_equal(simple(&t, ZEROES, 0, 1), 0x020 | DNR);
+	assert_int_equal(simple(&t, COPY, 8, 1), 0x020 | DNR);
+	assert_int_equal(simple(&t, FLUSH, 0, 1), 0);
+	for (unsigned i = 0; i < 8192; i++)
+		assert_int_equal(t.h.disk->data[i], 0x71);
+	harness_close(&t.h);
+}
+
+/* A failed flush of one namespace and of all: never success, and no media error of one block. */
+static void test_flush_that_fails(void **state)
+{
+	struct io t;
+	struct harness_sqe sqe = harness_io(FLUSH, 0, 1, 0, 0);
+
+	io_open(&t);
+	t.h.disk->fail_ops = 1U << BLOCK_FLUSH;
+	t.h.disk->fail = -EIO;
+	for (unsigned i = 0; i < 3; i++) {
+		sqe.dw[1] = i == 1 ? 0xFFFFFFFF : 1;
+		assert_int_equal(run(&t, &sqe), 0x006);
 	}
 	harness_close(&t.h);
 }
@@ -446,6 +518,24 @@ static void test_bad_pieces_of_the_drive_are_bounced(void **state)
 	harness_close(&t.h);
 }
 
+/* H30: a drive that leaves the buffer as it was shows zeroes, not what another command wrote. */
+static void test_h30_bounced_read_shows_no_other_data(void **state)
+{
+	struct io t;
+	struct harness_sqe sqe;
+
+	io_open(&t);
+	memset(t.data, 0x5E, 4096);
+	sqe = harness_io(WRITE, 0, 4, t.page + 4, 0); /* leaves its data in a bounce buffer */
+	assert_int_equal(run(&t, &sqe), 0);
+	t.h.disk->reads_nothing = true;
+	sqe.dw[0] = READ;
+	assert_int_equal(run(&t, &sqe), 0);
+	for (unsigned i = 4; i < 4 + 4 * 512; i++)
+		assert_int_equal(t.data[i], 0);
+	harness_close(&t.h);
+}
+
 /* More commands that need a bounce buffer than there are. */
 static void test_bounce_buffers_are_waited_for(void **state)
 {
@@ -523,12 +613,16 @@ int main(void)
 		cmocka_unit_test(test_66_67_durable_writes),
 		cmocka_unit_test(test_68_write_zeroes),
 		cmocka_unit_test(test_69_70_deallocate),
+		cmocka_unit_test(test_h24_ranges_that_wrap),
 		cmocka_unit_test(test_71_write_protected),
+		cmocka_unit_test(test_71_read_only_namespace),
 		cmocka_unit_test(test_errors_of_the_drive),
+		cmocka_unit_test(test_flush_that_fails),
 		cmocka_unit_test(test_compare),
 		cmocka_unit_test(test_verify),
 		cmocka_unit_test(test_copy),
 		cmocka_unit_test(test_bad_pieces_of_the_drive_are_bounced),
+		cmocka_unit_test(test_h30_bounced_read_shows_no_other_data),
 		cmocka_unit_test(test_bounce_buffers_are_waited_for),
 		cmocka_unit_test(test_commands_after_detach),
 		cmocka_unit_test(test_4k_blocks),

@@ -269,6 +269,31 @@ static void test_24_25_small_cq(void **state)
 	harness_close(&h);
 }
 
+/* SQHD is what was fetched, not what was submitted: an entry not yet fetched must not be reused. */
+static void test_21_head_counts_what_was_fetched(void **state)
+{
+	struct harness h;
+	struct harness_queue *q;
+	struct harness_cqe cqe;
+	unsigned taken = 0;
+
+	open_enabled(&h, 21);
+	q = harness_create(&h, 1, 64, 4);
+	put_reads(&h, q, 40, read_page(&h));
+	while (taken < 40) {
+		const unsigned fetched_max = taken + 3; /* slots of the completion queue */
+
+		while (harness_take_quietly(&h, q, &cqe)) {
+			assert_int_equal(cqe.cid, taken);
+			assert_in_range(cqe.sq_head, taken + 1, fetched_max);
+			taken++;
+		}
+		harness_ring_cq(&h, q);
+		harness_settle(&h);
+	}
+	harness_close(&h);
+}
+
 static void ring(struct harness *h, unsigned id, bool is_cq, uint32_t value)
 {
 	harness_set32(h, NVME_BAR_DOORBELLS + id * 8 + is_cq * 4, value);
@@ -475,6 +500,7 @@ int main(void)
 		cmocka_unit_test(test_21_four_sqs_on_one_cq),
 		cmocka_unit_test(test_22_phase_over_ten_laps),
 		cmocka_unit_test(test_24_25_small_cq),
+		cmocka_unit_test(test_21_head_counts_what_was_fetched),
 		cmocka_unit_test(test_26_27_bad_doorbells),
 		cmocka_unit_test(test_26_bad_doorbell_event_once),
 		cmocka_unit_test(test_28_doorbell_while_disabled),

@@ -212,6 +212,54 @@ static void test_12_13_disable_drains(void **state)
 	harness_close(&h);
 }
 
+static void pass_time(struct harness *h, uint64_t ns)
+{
+	(void)!loop_sim_run(h->sim, NULL, loop_sim_now_ns(h->sim) + ns, 1000000);
+}
+
+/*
+ * What Linux does when a drive stalls: Abort after 30 s, a reset after 30 s more. The drive still
+ * has the write then; the reset ends when the drive has let go, and the guest writes it again.
+ */
+static void test_96_abort_and_reset_after_a_stall(void **state)
+{
+	struct harness h;
+	struct harness_queue *q;
+	struct harness_sqe write, abort;
+	struct harness_cqe cqe;
+	uint64_t page;
+
+	open_default(&h);
+	harness_enable(&h, 16, 16);
+	q = harness_create(&h, 1, 16, 16);
+	page = harness_alloc(&h, 4096);
+	memset(harness_ptr(&h, page), 0x96, 512);
+	write = harness_io(1, 5, 1, page, 0);
+	h.disk->mode = RAMDISK_HOLD;
+	abort = harness_admin(8, 0, 0, (uint32_t)harness_put(&h, q, &write) << 16 | 1, 0);
+	harness_ring_sq(&h, q);
+	pass_time(&h, 30 * NS_PER_S);
+	assert_int_equal(harness_execute(&h, &h.queues[0], &abort, &cqe), 0);
+	assert_int_equal(cqe.dw0, 1); /* not aborted: the drive has it */
+	pass_time(&h, 30 * NS_PER_S);
+	harness_set32(&h, REG_CC, CC_OFF);
+	pass_time(&h, 5 * NS_PER_S);
+	assert_int_equal(harness_get32(&h, REG_CSTS), 1);
+	ramdisk_release_all(h.disk);
+	harness_disable(&h);
+	assert_int_equal(h.disk->data[5 * 512], 0x96);
+
+	h.disk->mode = RAMDISK_INLINE;
+	assert_int_equal(harness_enable(&h, 16, 16), 1);
+	q = harness_create(&h, 1, 16, 16);
+	memset(harness_ptr(&h, page), 0x69, 512);
+	assert_int_equal(harness_execute(&h, q, &write, NULL), 0);
+	harness_settle(&h);
+	assert_int_equal(h.disk->data[5 * 512], 0x69);
+	assert_false(harness_take_quietly(&h, q, &cqe));
+	harness_close(&h);
+}
+
 static void test_enable_while_draining(void **state)
 {
 	struct harness h;
@@ -418,6 +466,7 @@ int main(void)
 		cmocka_unit_test(test_09_base_low_bits_masked),
 		cmocka_unit_test(test_11_back_to_back_cycles),
 		cmocka_unit_test(test_12_13_disable_drains),
+		cmocka_unit_test(test_96_abort_and_reset_after_a_stall),
 		cmocka_unit_test(test_enable_while_draining),
 		cmocka_unit_test(test_14_shutdown_flushes),
 		cmocka_unit_test(test_shutdown_taken_back),
