@@ -75,11 +75,14 @@ static void decide_msix(struct nvme_controller *c, uint64_t *posted, bool may_de
 	uint64_t vectors[BITMAP_WORDS(NVME_VECTORS_MAX)] = {0};
 
 	for (unsigned word = 0; word < BITMAP_WORDS(NVME_QUEUES_MAX); word++) {
-		while (posted[word]) {
-			const unsigned bit = (unsigned)__builtin_ctzll(posted[word]);
+		/* A copy: `posted` may be the delayed ones, to which delay() gives back. */
+		uint64_t bits = posted[word];
+
+		posted[word] = 0;
+		for (; bits; bits &= bits - 1) {
+			const unsigned bit = (unsigned)__builtin_ctzll(bits);
 			struct nvme_cq *cq = &c->cqs[word * 64 + bit];
 
-			posted[word] &= posted[word] - 1;
 			if (may_delay && coalesced(c, cq)) {
 				delay(c, cq);
 				continue;

@@ -297,6 +297,31 @@ static void test_48_coalescing(void **state)
 	harness_close(&h);
 }
 
+/* Settings that change while an interrupt is held back: it is judged anew, once, and not lost. */
+static void test_coalescing_set_again(void **state)
+{
+	struct harness h;
+	struct harness_queue *q;
+	struct harness_sqe sqe;
+
+	open_mode(&h, false);
+	q = harness_create(&h, 1, 64, 64);
+	sqe = harness_io(2, 0, 1, harness_alloc(&h, 4096), 0);
+	assert_int_equal(set_feature(&h, 8, 0x0AFF), 0);
+	assert_int_equal(harness_execute(&h, q, &sqe, NULL), 0);
+	assert_int_equal(h.fired[1], 0);
+	assert_int_equal(set_feature(&h, 8, 0x0AFE), 0);
+	assert_int_equal(h.fired[1], 0);
+	harness_settle(&h);
+	assert_int_equal(h.fired[1], 1);
+	/* Switched off: what was held back is told at once. */
+	assert_int_equal(harness_execute(&h, q, &sqe, NULL), 0);
+	assert_int_equal(h.fired[1], 1);
+	assert_int_equal(set_feature(&h, 8, 0), 0);
+	assert_int_equal(h.fired[1], 2);
+	harness_close(&h);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -310,6 +335,7 @@ int main(void)
 		cmocka_unit_test(test_one_message_per_vector_and_batch),
 		cmocka_unit_test(test_48_coalescing),
 		cmocka_unit_test(test_h35_queue_deleted_before_its_interrupt),
+		cmocka_unit_test(test_coalescing_set_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
