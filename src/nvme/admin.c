@@ -123,8 +123,7 @@ static bool abort_gated(struct nvme_controller *c, uint16_t sq_id, uint16_t cid)
 
 		if (!victim)
 			continue;
-		list_remove(&victim->node);
-		nvme_request_complete(victim, NVME_ABORTED_REQUEST, 0);
+		nvme_gate_abort(victim);
 		return true;
 	}
 	return false;

@@ -39,7 +39,7 @@ static void release_gated(struct nvme_namespace *ns)
 	list_init(&waiting);
 	list_splice(&waiting, &ns->gated_requests);
 	while ((node = list_pop(&waiting)))
-		nvme_io_execute(container_of(node, struct nvme_request, node));
+		nvme_io_resume(container_of(node, struct nvme_request, node));
 }
 
 void nvme_gate_leave(struct nvme_namespace *ns, struct nvme_wait *wait)
@@ -72,19 +72,23 @@ void nvme_gate_out(struct nvme_namespace *ns)
 		grant(ns);
 }
 
+void nvme_gate_abort(struct nvme_request *req)
+{
+	struct nvme_request *partner = req->partner;
+
+	list_remove(&req->node);
+	req->partner = NULL;
+	nvme_request_complete(req, NVME_ABORTED_REQUEST, 0);
+	if (partner)
+		nvme_request_complete(partner, NVME_ABORTED_FUSED_FAILED, 0);
+}
+
 void nvme_gates_abandon(struct nvme_controller *c)
 {
 	for (unsigned i = 0; i < NVME_NAMESPACES_MAX; i++) {
-		struct list *node;
+		struct list *gated = &c->namespaces[i].gated_requests;
 
-		while ((node = list_pop(&c->namespaces[i].gated_requests))) {
-			struct nvme_request *req = container_of(node, struct nvme_request, node);
-			struct nvme_request *partner = req->partner;
-
-			req->partner = NULL;
-			nvme_request_complete(req, NVME_ABORTED_REQUEST, 0);
-			if (partner)
-				nvme_request_complete(partner, NVME_ABORTED_REQUEST, 0);
-		}
+		while (!list_empty(gated))
+			nvme_gate_abort(container_of(gated->next, struct nvme_request, node));
 	}
 }

@@ -409,14 +409,12 @@ struct nvme_namespace *nvme_io_namespace(const struct nvme_request *req, uint16_
 	return ns;
 }
 
-void nvme_io_execute(struct nvme_request *req)
+static void execute(struct nvme_request *req)
 {
 	const struct nvme_command *cmd = &req->command;
 	uint16_t status = NVME_SUCCESS;
 	struct nvme_namespace *ns;
 
-	if (UNLIKELY(cmd->fuse || req->sq->fused) && nvme_io_fused_arrive(req))
-		return;
 	if (UNLIKELY(!opcode_known(cmd->opcode))) {
 		refuse(req, NVME_INVALID_OPCODE);
 		return;
@@ -436,4 +434,19 @@ void nvme_io_execute(struct nvme_request *req)
 	}
 	if (LIKELY(nvme_gate_pass(ns, req)))
 		dispatch(req);
+}
+
+void nvme_io_execute(struct nvme_request *req)
+{
+	if (UNLIKELY(req->command.fuse || req->sq->fused) && nvme_io_fused_arrive(req))
+		return;
+	execute(req);
+}
+
+void nvme_io_resume(struct nvme_request *req)
+{
+	if (req->partner)
+		nvme_io_fused_start(req);
+	else
+		execute(req);
 }

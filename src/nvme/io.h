@@ -13,9 +13,11 @@ struct nvme_namespace;
 #define NVME_COPY_BLOCKS_MAX 65536   /* MCL */
 #define NVME_DSM_RANGES_MAX 256
 
-/* For each command fetched from an I/O queue, and again for one that waited before a gate. Ends
- * through nvme_request_complete(). */
+/* For each command fetched from an I/O queue. Ends through nvme_request_complete(). */
 void nvme_io_execute(struct nvme_request *req);
+
+/* For a command that waited before a gate: as if it came now, but in its old place of the queue. */
+void nvme_io_resume(struct nvme_request *req);
 
 /*
  * Makes everything completed so far durable: flushes all namespaces one after the other, then
@@ -68,5 +70,8 @@ void nvme_io_write(struct nvme_request *req);
  * follow a lonely first half; false when the command is a normal one to be executed.
  */
 bool nvme_io_fused_arrive(struct nvme_request *req);
+
+/* Starts the pair of `first` and its partner, or lets it wait before the gate. */
+void nvme_io_fused_start(struct nvme_request *first);
 
 #endif

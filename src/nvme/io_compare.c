@@ -169,7 +169,7 @@ static void pair_granted(struct nvme_wait *wait)
 		nvme_bounce_take(first, pair_read);
 }
 
-static void pair_start(struct nvme_request *first)
+void nvme_io_fused_start(struct nvme_request *first)
 {
 	struct nvme_request *second = first->partner;
 	uint16_t status = NVME_SUCCESS;
@@ -178,7 +178,7 @@ static void pair_start(struct nvme_request *first)
 	if (!ns) {
 		pair_complete(first, status, status);
 	} else if (!list_empty(&ns->gate_waiters)) {
-		/* Comes back through nvme_io_fused_arrive(). */
+		/* Comes back through nvme_io_resume(). */
 		list_append(&ns->gated_requests, &first->node);
 	} else {
 		second->partner = first;
@@ -206,7 +206,7 @@ static bool second_arrives(struct nvme_request *first, struct nvme_request *req)
 	}
 	first->partner = req;
 	if (pair_matches(&first->command, &req->command))
-		pair_start(first);
+		nvme_io_fused_start(first);
 	else
 		pair_complete(first, NVME_INVALID_FIELD | NVME_DNR, NVME_INVALID_FIELD | NVME_DNR);
 	return true;
@@ -216,10 +216,6 @@ bool nvme_io_fused_arrive(struct nvme_request *req)
 {
 	struct nvme_request *first = req->sq->fused;
 
-	if (req->partner) {
-		pair_start(req);
-		return true;
-	}
 	if (first && second_arrives(first, req))
 		return true;
 	if (req->command.fuse == FUSE_FIRST && req->command.opcode == NVME_IO_COMPARE) {

@@ -141,11 +141,14 @@ void nvme_gate_enter(struct nvme_namespace *ns, struct nvme_wait *wait);
 void nvme_gate_leave(struct nvme_namespace *ns, struct nvme_wait *wait);
 
 /* Counts a command in; false when the gate is shut: the command then waits and is executed anew
- * by nvme_io_execute() later. */
+ * by nvme_io_resume() later. */
 bool nvme_gate_pass(struct nvme_namespace *ns, struct nvme_request *req);
 
 /* Counts a command out. */
 void nvme_gate_out(struct nvme_namespace *ns);
+
+/* Ends a command that waits before a gate as aborted, and the other half of its fused pair. */
+void nvme_gate_abort(struct nvme_request *req);
 
 /* Ends all commands that wait before the gates (reset). */
 void nvme_gates_abandon(struct nvme_controller *c);

@@ -237,6 +237,64 @@ static void test_reset_between_halves(void **state)
 	harness_close(&t.h);
 }
 
+/* A pair that waits for another one is aborted: both halves end, and before the Abort does. */
+static void test_abort_of_waiting_pair(void **state)
+{
+	struct rig t;
+	struct harness_cqe cqe;
+	struct harness_sqe sqe;
+
+	rig_open(&t);
+	t.h.disk->mode = RAMDISK_HOLD;
+	put(&t, COMPARE | FIRST, 5, 1, t.old_page);
+	put(&t, WRITE | SECOND, 5, 1, t.new_page);
+	put(&t, COMPARE | FIRST, 6, 1, t.old_page);
+	put(&t, WRITE | SECOND, 6, 1, t.new_page);
+	harness_ring_sq(&t.h, t.q);
+	harness_settle(&t.h);
+	sqe = harness_admin(8, 0, 0, 2U << 16 | 1, 0);
+	assert_int_equal(harness_execute(&t.h, &t.h.queues[0], &sqe, &cqe), 0);
+	assert_int_equal(cqe.dw0, 0);
+	expect(&t, 2, 0x007);
+	expect(&t, 3, FAILED_FUSED);
+	assert_true(ramdisk_release(t.h.disk));
+	harness_settle(&t.h);
+	assert_true(ramdisk_release(t.h.disk));
+	expect(&t, 0, 0);
+	expect(&t, 1, 0);
+	/* The halves' places are used again, and nothing of the old pair is left on them. */
+	t.h.disk->mode = RAMDISK_INLINE;
+	pair(&t, 6, 0, 0);
+	harness_close(&t.h);
+}
+
+/* A command that waited before the gate is not the one behind a first half that came later. */
+static void test_waiting_command_parts_no_pair(void **state)
+{
+	struct rig t;
+
+	rig_open(&t);
+	t.h.disk->mode = RAMDISK_HOLD;
+	put(&t, COMPARE | FIRST, 5, 1, t.old_page);
+	put(&t, WRITE | SECOND, 5, 1, t.new_page);
+	put(&t, READ, 7, 1, t.old_page);
+	put(&t, COMPARE | FIRST, 6, 1, t.old_page);
+	harness_ring_sq(&t.h, t.q);
+	harness_settle(&t.h);
+	assert_true(ramdisk_release(t.h.disk));
+	harness_settle(&t.h);
+	t.h.disk->mode = RAMDISK_INLINE;
+	assert_true(ramdisk_release(t.h.disk));
+	expect(&t, 0, 0);
+	expect(&t, 2, 0);
+	expect(&t, 1, 0);
+	put(&t, WRITE | SECOND, 6, 1, t.new_page);
+	harness_ring_sq(&t.h, t.q);
+	expect(&t, 3, 0);
+	expect(&t, 4, 0);
+	harness_close(&t.h);
+}
+
 /* A lock in a block: every queue increments it with pairs, nobody's increment is lost. */
 static void increments(uint64_t seed)
 {
@@ -299,6 +357,8 @@ int main(void)
 		cmocka_unit_test(test_first_half_at_the_end),
 		cmocka_unit_test(test_atomic),
 		cmocka_unit_test(test_reset_between_halves),
+		cmocka_unit_test(test_abort_of_waiting_pair),
+		cmocka_unit_test(test_waiting_command_parts_no_pair),
 		cmocka_unit_test(test_increments),
 	};
 
