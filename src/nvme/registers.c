@@ -11,7 +11,8 @@
  * doorbell buffers are gone at once when DRAINING begins: no completion is posted after that.
  *
  * Shutdown (CC.SHN): SHST 0 -> 1: no more fetching, commands in flight end, caches are flushed
- * -> 2. SHN back to 0 goes on where it was.
+ * -> 2. SHN back to 0 goes on where it was. SHN together with EN = 0 is a shutdown too: DRAINING
+ * then ends with the flush.
  *
  * AQA, ASQ and ACQ keep and show what was written, whatever CC.EN is: Windows reads them back
  * while the controller is enabled. Register writes that are not 4 or 8 bytes wide and aligned are
@@ -129,6 +130,8 @@ static void life_end(struct nvme_controller *c)
 {
 	c->registers.state = NVME_LIFE_DRAINING;
 	c->stopped = true;
+	if ((c->registers.cc & CC_SHN_MASK) && c->registers.shutdown == SHUTDOWN_NONE)
+		c->registers.shutdown = SHUTDOWN_PROCESSING;
 	c->life++;
 	/* Keeps `drained` away until all are told. */
 	c->in_flight++;
@@ -156,7 +159,7 @@ void nvme_controller_disable(struct nvme_controller *c, bool clear)
 	if (r->state == NVME_LIFE_ENABLED) {
 		life_end(c);
 		if (c->in_flight == 0)
-			drained(c);
+			nvme_registers_idle(c);
 	} else if (r->state == NVME_LIFE_DISABLED) {
 		r->shutdown = r->cc & CC_SHN_MASK ? SHUTDOWN_COMPLETE : SHUTDOWN_NONE;
 	}
@@ -200,8 +203,10 @@ static void shutdown_flushed(struct nvme_request *req)
 	struct nvme_controller *c = req->controller;
 
 	req->state = NVME_REQUEST_FREE;
-	if (!nvme_request_abandoned(req) && c->registers.shutdown == SHUTDOWN_PROCESSING)
+	if (!nvme_request_abandoned(req) && !c->registers.flush_again &&
+	    c->registers.shutdown == SHUTDOWN_PROCESSING)
 		c->registers.shutdown = SHUTDOWN_COMPLETE;
+	c->registers.flush_again = false;
 	c->in_flight--;
 	if (c->in_flight == 0)
 		nvme_registers_idle(c);
@@ -223,10 +228,10 @@ static void shutdown_flush(struct nvme_controller *c)
 
 void nvme_registers_idle(struct nvme_controller *c)
 {
-	if (c->registers.state == NVME_LIFE_DRAINING)
-		drained(c);
-	else if (c->registers.shutdown == SHUTDOWN_PROCESSING && c->stopped)
+	if (c->registers.shutdown == SHUTDOWN_PROCESSING && c->stopped)
 		shutdown_flush(c);
+	else if (c->registers.state == NVME_LIFE_DRAINING)
+		drained(c);
 }
 
 static void shutdown_start(struct nvme_controller *c)
@@ -235,6 +240,7 @@ static void shutdown_start(struct nvme_controller *c)
 	/* The second half of a fused pair will not be fetched. */
 	nvme_queues_end_fused(c, NVME_ABORTED_FUSED_MISSING);
 	c->registers.shutdown = SHUTDOWN_PROCESSING;
+	c->registers.flush_again = c->shutdown.state != NVME_REQUEST_FREE;
 	if (c->in_flight == 0)
 		shutdown_flush(c);
 }

@@ -20,6 +20,7 @@ struct nvme_registers {
 	uint64_t asq;
 	uint64_t acq;
 	uint8_t shutdown; /* CSTS.SHST */
+	bool flush_again; /* the flush under way began before the shutdown it would end */
 	bool fatal;	  /* CSTS.CFS */
 	bool subsystem_reset_occurred;
 	bool bus_master;

@@ -341,6 +341,73 @@ static void test_shutdown_taken_back(void **state)
 	harness_close(&h);
 }
 
+static unsigned shutdown_status(struct harness *h)
+{
+	return (harness_get32(h, REG_CSTS) >> 2) & 3;
+}
+
+/* The flush of a shutdown that was taken back says nothing about writes that came after it. */
+static void test_shutdown_taken_back_and_again(void **state)
+{
+	struct harness h;
+	struct harness_queue *q;
+	struct harness_sqe sqe;
+	uint64_t page;
+
+	open_default(&h);
+	harness_enable(&h, 16, 16);
+	q = harness_create(&h, 1, 16, 16);
+	page = harness_alloc(&h, 4096);
+	memset(harness_ptr(&h, page), 0x78, 4096);
+	h.disk->mode = RAMDISK_HOLD;
+	harness_set32(&h, REG_CC, CC_ON | 1U << 14);
+	harness_settle(&h);
+	harness_set32(&h, REG_CC, CC_ON);
+	sqe = harness_io(1, 8, 8, page, 0);
+	harness_put(&h, q, &sqe);
+	harness_ring_sq(&h, q);
+	harness_settle(&h);
+	assert_int_equal(h.disk->waiting_count, 2);
+	harness_set32(&h, REG_CC, CC_ON | 1U << 14);
+	assert_true(ramdisk_release(h.disk)); /* the first flush */
+	harness_settle(&h);
+	assert_int_equal(shutdown_status(&h), 1);
+	assert_true(ramdisk_release(h.disk)); /* the write */
+	harness_settle(&h);
+	assert_int_equal(shutdown_status(&h), 1);
+	assert_true(ramdisk_release(h.disk)); /* the second flush */
+	harness_settle(&h);
+	assert_int_equal(shutdown_status(&h), 2);
+	assert_int_equal(h.disk->durable[8 * 512], 0x78);
+	harness_close(&h);
+}
+
+/* EN = 0 and SHN in one write: "complete" means durable here as well. */
+static void test_shutdown_with_disable_flushes(void **state)
+{
+	struct harness h;
+	struct harness_queue *q;
+	struct harness_sqe sqe;
+	uint64_t page;
+
+	open_default(&h);
+	harness_enable(&h, 16, 16);
+	q = harness_create(&h, 1, 16, 16);
+	page = harness_alloc(&h, 4096);
+	memset(harness_ptr(&h, page), 0x79, 4096);
+	sqe = harness_io(1, 8, 8, page, 0);
+	assert_int_equal(harness_execute(&h, q, &sqe, NULL), 0);
+	h.disk->mode = RAMDISK_HOLD;
+	harness_set32(&h, REG_CC, CC_OFF | 1U << 14);
+	harness_settle(&h);
+	assert_int_equal(harness_get32(&h, REG_CSTS), 1 | 1 << 2);
+	assert_true(ramdisk_release(h.disk));
+	harness_settle(&h);
+	assert_int_equal(harness_get32(&h, REG_CSTS), 2 << 2);
+	assert_int_equal(h.disk->durable[8 * 512], 0x79);
+	harness_close(&h);
+}
+
 static void test_15_shutdown_while_disabled(void **state)
 {
 	struct harness h;
@@ -470,6 +537,8 @@ int main(void)
 		cmocka_unit_test(test_enable_while_draining),
 		cmocka_unit_test(test_14_shutdown_flushes),
 		cmocka_unit_test(test_shutdown_taken_back),
+		cmocka_unit_test(test_shutdown_taken_back_and_again),
+		cmocka_unit_test(test_shutdown_with_disable_flushes),
 		cmocka_unit_test(test_15_shutdown_while_disabled),
 		cmocka_unit_test(test_16_subsystem_reset),
 		cmocka_unit_test(test_17_access_widths),
