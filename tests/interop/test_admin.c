@@ -148,7 +148,7 @@ static void controller_identity_item_45(void **state)
 	assert_memory_equal(pa + 768, before, 256);
 }
 
-/* Identify Controller agrees with itself and with what drivers need (nvme.md 4.1). */
+/* Identify Controller agrees with itself and with what drivers need. */
 static void controller_data_suits_drivers(void **state)
 {
 	struct host *host = interop_open(*state, "null", 0);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Identify: golden bytes of the controller and namespace pages, NSID rules, lists, descriptors.
- * "Item n" is a row of the conformance table (reference, section 15).
+ * "Item n" is a row of docs/CONFORMANCE.md.
  */
 #include <errno.h>
 #include <setjmp.h>

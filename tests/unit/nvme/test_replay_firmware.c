@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What SeaBIOS and EDK2 (OVMF) do from power-on to the boot loader's reads, in their order
- * (reference, 3.1 and 3.2), and the hand-over to a kernel. Items 2, 6, 10, 30, 31, 38, 40, 41, 65,
- * 82 and 94 of the conformance table are in these orders.
+ * as traces and sources show it, and the hand-over to a kernel. Items 2, 6, 10, 30, 31, 38, 40, 41,
+ * 65, 82 and 94 of docs/CONFORMANCE.md are in these orders.
  */
 #include <errno.h>
 #include <setjmp.h>

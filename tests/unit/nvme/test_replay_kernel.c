@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the drivers of Linux and FreeBSD do from probe to shutdown, in their order (reference, 3.3
- * and 3.5): items 5, 11, 14, 38, 39, 47 to 54, 74 and 85 of the conformance table are in these
- * orders.
+ * What the drivers of Linux and FreeBSD do from probe to shutdown, in their order. Items 5, 11, 14,
+ * 38, 39, 47 to 54, 74 and 85 of docs/CONFORMANCE.md are in these orders.
  */
 #include <errno.h>
 #include <setjmp.h>

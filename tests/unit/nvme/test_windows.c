@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What Windows' inbox driver (stornvme) sends, as far as the reference (3.4) tells it, and the
- * traps others fell into. Nothing here was recorded from Windows: the order is put together from
+ * What Windows' inbox driver (stornvme) sends, as far as public reports tell it, and the traps
+ * others fell into. Nothing here was recorded from Windows: the order is put together from
  * issue reports and emulators, and each step names its trap.
  */
 #include <errno.h>
