@@ -66,11 +66,16 @@ static void map_last_page(void **state)
 	struct guest_memory *memory = memory_new();
 	int fd = file_new(2);
 	uint8_t bytes[16];
+	struct iovec iov[4];
+	unsigned count = 0;
 
 	assert_int_equal(guest_memory_map(memory, at(last), PAGE, RW, fd, PAGE), 0);
 	assert_int_equal(guest_memory_map(memory, at(0), PAGE, RW, fd, 0), 0);
 	assert_non_null(guest_resolve(memory, at(last), PAGE, RW));
 	assert_null(guest_resolve(memory, at(last), PAGE + 1, RW));
+	assert_int_equal(guest_resolve_iov(memory, at(last), 2 * PAGE, RW, iov, &count, 4),
+			 -EFAULT);
+	assert_int_equal(count, 0);
 	assert_int_equal(guest_copy_from(memory, bytes, at(UINT64_MAX - 7), 16), -EFAULT);
 	assert_int_equal(guest_copy_from(memory, bytes, at(UINT64_MAX - 7), 8), 0);
 	assert_int_equal(bytes[0], 1);
