@@ -72,6 +72,7 @@ static const struct error_word error_words[] = {
 	{-EEXIST, 409, "exists"},
 	{-EBUSY, 409, "busy"},
 	{-EADDRINUSE, 409, "busy"},
+	{-ETIMEDOUT, 409, "busy"}, /* commands in flight do not end */
 	{-ENODEV, 409, "not_running"},
 	{-EMSGSIZE, 413, "too_large"},
 	{-ENOSPC, 507, "no_space"},

@@ -255,6 +255,18 @@ int control_new(const struct control_params *params, struct control **ret_contro
 	return 0;
 }
 
+int control_stop(struct control *control, struct err *err)
+{
+	int worst = 0;
+
+	for (unsigned i = 0; i < control->target_count; i++) {
+		const int r = control_target_stop(control->targets[i], err);
+
+		worst = r < 0 ? r : worst;
+	}
+	return worst;
+}
+
 void control_free(struct control *control)
 {
 	if (!control)

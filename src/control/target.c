@@ -42,11 +42,20 @@ void control_target_free(struct control_target *target)
 	free(target);
 }
 
+int control_target_stop(struct control_target *target, struct err *err)
+{
+	const int r = target->transport ? vfio_user_target_stop(target->transport, err) : 0;
+
+	target->stopping = r < 0;
+	return r;
+}
+
 void control_target_halt(struct control_target *target, const char *why)
 {
 	/* Freeing the transport detaches its namespaces; only then may their devices go. */
 	vfio_user_target_free(target->transport);
 	target->transport = NULL;
+	target->stopping = false;
 	for (unsigned i = 0; i < ARRAY_SIZE(target->devices); i++) {
 		block_close(target->devices[i]);
 		target->devices[i] = NULL;

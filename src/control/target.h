@@ -19,6 +19,7 @@ struct control_target {
 	char *socket_path;
 	char *failure;
 	unsigned worker; /* good while it runs */
+	bool stopping;	 /* was asked to, and a volume did not answer */
 	struct vfio_user_target *transport;
 	struct loop *loop; /* of that worker */
 	int state_fd;	   /* the state directory, borrowed; -1 = block sizes are not remembered */
@@ -29,6 +30,12 @@ struct control_target {
 /* Takes a copy of `spec`, which is checked and identified. Not running, failure "not started". */
 struct control_target *control_target_new(const struct control_target_spec *spec,
 					  const char *runtime_dir);
+
+/*
+ * Ends its service, but not its state: -ETIMEDOUT when a volume does not answer (then it stays,
+ * unreachable, until this is tried again), else 0, also when it does not run.
+ */
+MUST_CHECK int control_target_stop(struct control_target *target, struct err *err);
 
 /* Stops it first. NULL is allowed. */
 void control_target_free(struct control_target *target);

@@ -185,8 +185,12 @@ int control_target_destroy(struct control *control, const char *name, struct err
 		return r;
 	index = control_take(control, target);
 	r = control_save(control, err);
+	if (r == 0)
+		r = control_target_stop(target, err);
 	if (r < 0) {
 		control_put_back(control, target, index);
+		if (target->stopping && control_save(control, NULL) < 0)
+			log_error("target \"%s\" is missing after a restart", name);
 		err_prefix(err, "target \"%s\" is not destroyed", name);
 		return r;
 	}
@@ -204,6 +208,11 @@ int control_target_start(struct control *control, const char *name, struct err *
 	struct control_target *target = NULL;
 	int r = control_get(control, name, &target, err);
 
+	if (r == 0 && target->stopping)
+		return err_set(err, -EBUSY,
+			       "target \"%s\" is being destroyed, and waits for a volume that does "
+			       "not answer",
+			       name);
 	if (r < 0 || target->transport)
 		return r;
 	r = control_run(control, target, err);

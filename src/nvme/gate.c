@@ -42,15 +42,27 @@ static void release_gated(struct nvme_namespace *ns)
 		nvme_io_resume(container_of(node, struct nvme_request, node));
 }
 
+static void next_owner(struct nvme_namespace *ns)
+{
+	if (list_empty(&ns->gate_waiters))
+		release_gated(ns);
+	else
+		grant(ns);
+}
+
 void nvme_gate_leave(struct nvme_namespace *ns, struct nvme_wait *wait)
 {
 	ASSERT(ns->gate_granted && ns->gate_waiters.next == &wait->node);
 	list_remove(&wait->node);
 	ns->gate_granted = false;
-	if (list_empty(&ns->gate_waiters))
-		release_gated(ns);
-	else
-		grant(ns);
+	next_owner(ns);
+}
+
+void nvme_gate_cancel(struct nvme_namespace *ns, struct nvme_wait *wait)
+{
+	ASSERT(!ns->gate_granted || ns->gate_waiters.next != &wait->node);
+	list_remove(&wait->node);
+	next_owner(ns);
 }
 
 bool nvme_gate_pass(struct nvme_namespace *ns, struct nvme_request *req)

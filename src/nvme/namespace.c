@@ -131,6 +131,19 @@ int nvme_namespace_detach(struct nvme_controller *c, unsigned nsid, struct nvme_
 	return 0;
 }
 
+bool nvme_namespace_detach_cancel(struct nvme_controller *c, unsigned nsid)
+{
+	struct nvme_namespace *ns = &c->namespaces[nsid - 1];
+
+	ASSERT(nsid >= 1 && nsid <= c->params.namespaces);
+	if (!ns->detaching)
+		return false;
+	ns->detaching = NULL;
+	ns->attached = true;
+	nvme_gate_cancel(ns, &ns->detach_gate);
+	return true;
+}
+
 void nvme_namespace_resized(struct nvme_controller *c, unsigned nsid)
 {
 	struct nvme_namespace *ns = nvme_namespace_allocated(c, nsid);

@@ -137,6 +137,9 @@ void nvme_gate_init(struct nvme_namespace *ns);
  * earlier owners have left. */
 void nvme_gate_enter(struct nvme_namespace *ns, struct nvme_wait *wait);
 
+/* Waits no longer for the gate that was not granted to it yet. */
+void nvme_gate_cancel(struct nvme_namespace *ns, struct nvme_wait *wait);
+
 /* The owner leaves; commands that queued up are looked at anew (they may find it detached). */
 void nvme_gate_leave(struct nvme_namespace *ns, struct nvme_wait *wait);
 

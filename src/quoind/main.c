@@ -145,6 +145,7 @@ static int serve(const struct options *options, struct err *err)
 	const sigset_t signals = signals_prepare();
 	struct api_server *server = NULL;
 	struct control *control = NULL;
+	struct err hung = {.code = 0};
 	int number = 0;
 	int r;
 
@@ -160,6 +161,11 @@ static int serve(const struct options *options, struct err *err)
 		notify_send("STOPPING=1");
 	}
 	api_server_free(server);
+	/* What waits for a drive that hangs cannot be freed; the end of the process does it. */
+	if (control && control_stop(control, &hung) < 0) {
+		log_error("stopping without waiting any longer: %s", hung.text);
+		return r;
+	}
 	control_free(control);
 	return r;
 }

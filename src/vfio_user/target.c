@@ -36,7 +36,10 @@ struct vfio_user_target {
 	uint32_t *doorbell_page;
 	struct nvme_wait reset_wait;
 	struct block_channel *channels[NVME_NAMESPACES_MAX + 1]; /* by nsid */
-	sem_t done;
+	unsigned patience_ms;
+	sem_t detached;
+	sem_t stopped;
+	bool is_stopped; /* `stopped` was posted and taken */
 	struct nvme_wait detach_wait;
 };
 
@@ -44,6 +47,23 @@ static void wait_for(sem_t *semaphore)
 {
 	while (sem_wait(semaphore) < 0)
 		ASSERT(errno == EINTR);
+}
+
+/* False when patience ended first. */
+static bool wait_patiently(const struct vfio_user_target *target, sem_t *semaphore)
+{
+	const uint64_t patience_ns = target->patience_ms * NS_PER_MS;
+	struct timespec end;
+
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	end.tv_sec += (time_t)((patience_ns + (uint64_t)end.tv_nsec) / NS_PER_S);
+	end.tv_nsec = (long)((patience_ns + (uint64_t)end.tv_nsec) % NS_PER_S);
+	while (sem_clockwait(semaphore, CLOCK_MONOTONIC, &end) < 0) {
+		if (errno == ETIMEDOUT)
+			return false;
+		ASSERT(errno == EINTR);
+	}
+	return true;
 }
 
 /* --- The device, as the server sees it ----------------------------------------------------- */
@@ -235,7 +255,8 @@ static void target_release(struct vfio_user_target *target)
 	if (target->doorbell_page)
 		munmap(target->doorbell_page, GUEST_PAGE_SIZE);
 	base_close(&target->doorbell_fd);
-	sem_destroy(&target->done);
+	sem_destroy(&target->detached);
+	sem_destroy(&target->stopped);
 	free(target->name);
 	free(target->serial);
 	free(target->model);
@@ -254,7 +275,8 @@ int vfio_user_target_new(const struct vfio_user_target_params *params,
 	target->model = xstrdup(params->model);
 	target->vectors = params->queue_pairs + 1;
 	target->doorbell_fd = -1;
-	if (sem_init(&target->done, 0, 0) < 0)
+	target->patience_ms = params->patience_ms ? params->patience_ms : VFIO_USER_PATIENCE_MS;
+	if (sem_init(&target->detached, 0, 0) < 0 || sem_init(&target->stopped, 0, 0) < 0)
 		UNREACHABLE();
 	guest_sigbus_install();
 	start.result = guest_memory_new(&target->memory);
@@ -323,7 +345,7 @@ int vfio_user_target_attach(struct vfio_user_target *target, const struct vfio_u
 
 static void target_detached(struct nvme_wait *wait)
 {
-	sem_post(&container_of(wait, struct vfio_user_target, detach_wait)->done);
+	sem_post(&container_of(wait, struct vfio_user_target, detach_wait)->detached);
 }
 
 static void target_detach(void *arg)
@@ -333,6 +355,14 @@ static void target_detach(void *arg)
 
 	target->detach_wait.done = target_detached;
 	call->result = nvme_namespace_detach(target->controller, call->nsid, &target->detach_wait);
+}
+
+/* result: true when the namespace is there again. */
+static void target_detach_cancel(void *arg)
+{
+	struct target_call *call = arg;
+
+	call->result = nvme_namespace_detach_cancel(call->target->controller, call->nsid);
 }
 
 static void target_channel_close(void *arg)
@@ -353,7 +383,15 @@ int vfio_user_target_detach(struct vfio_user_target *target, unsigned nsid, stru
 	if (call.result < 0)
 		return err_set(err, call.result, "target %s: cannot detach namespace %u: %s",
 			       target->name, nsid, strerror(-call.result));
-	wait_for(&target->done);
+	if (!wait_patiently(target, &target->detached)) {
+		loop_call(target->loop, target_detach_cancel, &call);
+		if (call.result)
+			return err_set(err, -ETIMEDOUT,
+				       "target %s: namespace %u has commands in flight, and its "
+				       "volume does not answer; try again when it does",
+				       target->name, nsid);
+		wait_for(&target->detached);
+	}
 	loop_call(target->loop, target_channel_close, &call);
 	return 0;
 }
@@ -408,12 +446,29 @@ void vfio_user_target_info(struct vfio_user_target *target, struct vfio_user_tar
 
 static void server_stopped(struct vfio_server *server)
 {
-	sem_post(&container_of(server, struct vfio_user_target, server)->done);
+	sem_post(&container_of(server, struct vfio_user_target, server)->stopped);
 }
 
 static void target_stop(void *arg)
 {
-	vfio_server_stop(&((struct vfio_user_target *)arg)->server, server_stopped);
+	struct vfio_server *server = &((struct vfio_user_target *)arg)->server;
+
+	if (!server->stopping)
+		vfio_server_stop(server, server_stopped);
+}
+
+int vfio_user_target_stop(struct vfio_user_target *target, struct err *err)
+{
+	if (target->is_stopped)
+		return 0;
+	loop_call(target->loop, target_stop, target);
+	if (!wait_patiently(target, &target->stopped))
+		return err_set(err, -ETIMEDOUT,
+			       "target %s has commands in flight, and a volume does not answer; "
+			       "try again when it does",
+			       target->name);
+	target->is_stopped = true;
+	return 0;
 }
 
 void vfio_user_target_free(struct vfio_user_target *target)
@@ -422,8 +477,8 @@ void vfio_user_target_free(struct vfio_user_target *target)
 
 	if (!target)
 		return;
-	loop_call(target->loop, target_stop, target);
-	wait_for(&target->done);
+	if (vfio_user_target_stop(target, &ignored) < 0)
+		wait_for(&target->stopped);
 	for (unsigned nsid = 1; nsid <= NVME_NAMESPACES_MAX; nsid++)
 		if (target->channels[nsid] && vfio_user_target_detach(target, nsid, &ignored) < 0)
 			UNREACHABLE();

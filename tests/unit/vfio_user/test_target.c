@@ -43,6 +43,7 @@ static struct setup *setup_new(enum nvme_doorbell_mode doorbells)
 		.serial = "S1",
 		.model = "Quoin test",
 		.uuid = {1},
+		.patience_ms = 300,
 	};
 	struct vfio_user_namespace ns = {.nsid = 1, .nguid = {1}, .uuid = {2}};
 	struct err err = {0};
@@ -320,6 +321,35 @@ static void t11_memory_without_descriptor(void **state)
 	setup_free(setup);
 }
 
+static void let_go(struct setup *setup)
+{
+	const struct block_delay_rule none = {0};
+
+	assert_int_equal(block_delay_set(setup->device, &none), 0);
+	assert_int_equal(block_delay_release(setup->device), 0);
+}
+
+/* A drive that does not answer: who asks for the end is told so, and may ask again. */
+static void drive_that_hangs(void **state)
+{
+	struct setup *setup = setup_new(NVME_DOORBELLS_SHADOW);
+	struct err err = {0};
+
+	setup_open(setup, (struct host_options){0});
+	reads_in_flight(setup, 2);
+	assert_int_equal(vfio_user_target_detach(setup->target, 1, &err), -ETIMEDOUT);
+	assert_int_equal(info_get(setup).nvme.in_flight, 2);
+	let_go(setup);
+	reads_work(setup, 10);
+	reads_in_flight(setup, 2);
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(vfio_user_target_stop(setup->target, &err), -ETIMEDOUT);
+	assert_false(info_get(setup).connected);
+	let_go(setup);
+	assert_int_equal(vfio_user_target_stop(setup->target, &err), 0);
+	setup_free(setup);
+}
+
 static void attach_and_detach(void **state)
 {
 	struct setup *setup = setup_new(NVME_DOORBELLS_SHADOW);
@@ -381,6 +411,7 @@ int main(void)
 		cmocka_unit_test(t8_function_level_reset_by_config_write),
 		cmocka_unit_test(t10_truncated_while_the_device_works),
 		cmocka_unit_test(t11_memory_without_descriptor),
+		cmocka_unit_test(drive_that_hangs),
 		cmocka_unit_test(attach_and_detach),
 		cmocka_unit_test(a_target_on_a_path_in_use),
 	};

@@ -39,6 +39,12 @@ struct control_params {
 MUST_CHECK int control_new(const struct control_params *params, struct control **ret_control,
 			   struct err *err);
 
+/*
+ * Disconnects clients and waits for I/O in flight; then control_free() waits for nothing. The last
+ * call but that one. -ETIMEDOUT when volumes do not answer: the process can only end.
+ */
+MUST_CHECK int control_stop(struct control *control, struct err *err);
+
 /* Disconnects clients, waits for I/O in flight, stops the workers. NULL is allowed. */
 void control_free(struct control *control);
 

@@ -138,6 +138,12 @@ MUST_CHECK int nvme_namespace_attach(struct nvme_controller *controller,
 MUST_CHECK int nvme_namespace_detach(struct nvme_controller *controller, unsigned nsid,
 				     struct nvme_wait *wait);
 
+/*
+ * Takes a detach back whose drive does not answer: the namespace is there again, and done() will
+ * not be called. False when it was called already.
+ */
+MUST_CHECK bool nvme_namespace_detach_cancel(struct nvme_controller *controller, unsigned nsid);
+
 /* The capacity of the namespace's block device changed. */
 void nvme_namespace_resized(struct nvme_controller *controller, unsigned nsid);
 

@@ -3,7 +3,8 @@
  * A target: one NVMe controller offered on a UNIX socket by the vfio-user protocol.
  *
  * The target lives on one loop. The functions below are called from the control thread (not from
- * a loop) and return when the loop has done its part; they never wait for a client.
+ * a loop) and return when the loop has done its part; they never wait for a client, and for a
+ * drive that does not answer no longer than `patience_ms`.
  * One client at a time; when it leaves, however abruptly, the controller is reset and the next may
  * connect.
  */
@@ -25,8 +26,9 @@ struct vfio_user_target_params {
 		*socket_path; /* created with mode 0600 and locked; a left-over one is replaced */
 	unsigned queue_pairs;
 	unsigned queue_entries;
-	unsigned namespaces; /* NN */
-	unsigned poll_us;    /* 0 = default */
+	unsigned namespaces;  /* NN */
+	unsigned poll_us;     /* 0 = default */
+	unsigned patience_ms; /* with drives that do not answer, see below; 0 = default */
 	enum nvme_doorbell_mode doorbells;
 	bool intx;
 	const char *serial;
@@ -38,7 +40,15 @@ struct vfio_user_target_params {
 MUST_CHECK int vfio_user_target_new(const struct vfio_user_target_params *params,
 				    struct vfio_user_target **ret_target, struct err *err);
 
-/* Disconnects the client, waits for I/O in flight, removes the socket. NULL is allowed. */
+#define VFIO_USER_PATIENCE_MS 5000 /* the default */
+
+/*
+ * Disconnects the client, removes the socket, waits for I/O in flight. -ETIMEDOUT when a drive does
+ * not answer: nobody can connect any more, and the call may be made again.
+ */
+MUST_CHECK int vfio_user_target_stop(struct vfio_user_target *target, struct err *err);
+
+/* Stops it first, then without an end to its patience. NULL is allowed. */
 void vfio_user_target_free(struct vfio_user_target *target);
 
 struct vfio_user_namespace {
@@ -57,7 +67,7 @@ struct vfio_user_namespace {
 MUST_CHECK int vfio_user_target_attach(struct vfio_user_target *target,
 				       const struct vfio_user_namespace *ns, struct err *err);
 
-/* Waits for the namespace's commands in flight. */
+/* Waits for the namespace's commands in flight. -ETIMEDOUT: they do not end; it stays attached. */
 MUST_CHECK int vfio_user_target_detach(struct vfio_user_target *target, unsigned nsid,
 				       struct err *err);
 
