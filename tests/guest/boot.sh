@@ -4,6 +4,7 @@
 # shellcheck source=tests/guest/lib.sh
 . "$(dirname "$0")/lib.sh"
 test_begin debian12
+smp=1 # Starts sooner.
 image=$("$top/scripts/make-image" probe 2>"$work/message") || skip "no image: $(tail -n 1 "$work/message")"
 cp --sparse=always "$image" "$work/disk.raw"
 target_create disk

@@ -20,6 +20,7 @@ patience=${QUOIN_TIMEOUT_MULTIPLIER:-2}
 work=
 daemon=
 machines=()
+smp=2 # Virtual CPUs of the next machine.
 PATH=$PATH:/usr/sbin:/sbin
 
 log() { printf '[%3d s] %s\n' "$SECONDS" "$*"; }
@@ -140,7 +141,7 @@ vm_start() {
 		disk_arguments "$one" $((index++))
 		arguments+=("${disk[@]}")
 	done
-	"$qemu/bin/qemu-system-x86_64" -M q35,accel=tcg,memory-backend=mem0 -cpu max -smp "${smp:-2}" \
+	"$qemu/bin/qemu-system-x86_64" -M q35,accel=tcg,memory-backend=mem0 -cpu max -smp "$smp" \
 		-m 768 -object memory-backend-memfd,id=mem0,size=768M,share=on \
 		-nodefaults -no-user-config -display none -serial "file:$work/$name.console" \
 		"${arguments[@]}" "$@" >"$work/$name.qemu" 2>&1 </dev/null &

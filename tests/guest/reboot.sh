@@ -4,6 +4,7 @@
 # shellcheck source=tests/guest/lib.sh
 . "$(dirname "$0")/lib.sh"
 test_begin "$1"
+smp=1 # Starts sooner.
 disk_create disk 64M
 job_prepare reboot
 vm_start_job vm disk
