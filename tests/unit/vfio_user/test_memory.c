@@ -73,10 +73,14 @@ static void t5_unmap(void **state)
 	assert_int_equal(unmap(fixture, fd, 0, 0x10000, 0), EINVAL);
 	assert_int_equal(unmap(fixture, fd, 1, 0x10000, 0x10000), EINVAL);
 	assert_int_equal(unmap(fixture, fd, VFIO_UNMAP_ALL, 0x10000, 0x10000), EINVAL);
+	/* The device is told before anything else happens: it holds addresses of that memory. */
+	assert_int_equal(fixture->fake.memory_changes, 2);
 	assert_int_equal(unmap(fixture, fd, 0, 0x10000, 0x10000), 0);
+	assert_int_equal(fixture->fake.memory_changes, 3);
 	assert_null(resolve(fixture, 0x10000, GUEST_READ));
 	assert_non_null(resolve(fixture, 0x20000, GUEST_READ));
 	assert_int_equal(unmap(fixture, fd, VFIO_UNMAP_ALL, 0, 0), 0);
+	assert_int_equal(fixture->fake.memory_changes, 4);
 	assert_int_equal(unmap(fixture, fd, VFIO_UNMAP_ALL, 0, 0), 0);
 	assert_int_equal(guest_memory_region_count(fixture->memory), 0);
 
@@ -191,6 +195,34 @@ static void t10_truncated_memory_drops_its_client(void **state)
 	fixture_free(fixture);
 }
 
+/* The client is dropped while one of its unmaps waits: that unmap is given up, not answered. */
+static void t10_truncated_while_an_unmap_waits(void **state)
+{
+	struct fixture *fixture = fixture_new();
+	int fd = peer_open(fixture), file = memory_file(0x2000);
+	const struct unmap_payload payload = {24, 0, 0, 0x1000};
+	struct guest_hold hold;
+	char *page;
+
+	assert_int_equal(peer_map(fixture, 0, 0x1000, RW, file), 0);
+	assert_int_equal(peer_map(fixture, 0x1000, 0x1000, RW, file), 0);
+	hold = guest_hold_take(fixture->memory);
+	peer_send(fixture, fd, VFIO_DMA_UNMAP, &payload, sizeof(payload));
+	fixture_await(fixture, VFIO_STATE_UNMAPPING);
+	page = resolve(fixture, 0x1000, RW);
+	assert_int_equal(ftruncate(file, 0), 0);
+	page[0] = 1;
+	fixture_turn(fixture, 20);
+	assert_int_equal(fixture->server.state, VFIO_STATE_LEAVING);
+	assert_false(peer_receive(fixture, fd, &reply));
+	guest_hold_drop(fixture->memory, &hold);
+	fixture_await(fixture, VFIO_STATE_IDLE);
+	close(fd);
+	close(file);
+	close(peer_open(fixture));
+	fixture_free(fixture);
+}
+
 static void private_memory_is_told(void **state)
 {
 	struct fixture *fixture = fixture_new();
@@ -215,6 +247,7 @@ int main(void)
 		cmocka_unit_test(t5_unmap_gives_up_after_two_seconds),
 		cmocka_unit_test(t9_client_dies_during_unmap),
 		cmocka_unit_test(t10_truncated_memory_drops_its_client),
+		cmocka_unit_test(t10_truncated_while_an_unmap_waits),
 		cmocka_unit_test(private_memory_is_told),
 	};
 
