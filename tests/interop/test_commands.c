@@ -99,7 +99,7 @@ static void deallocated_item_70(void **state)
 
 	assert_int_equal(host_identify(host, 0, 1, data), ST_OK);
 	if ((data[33] & 7) != 1)
-		return;
+		skip(); /* a file system that cannot punch holes */
 	memset(data, 0x55, 64 * KiB);
 	assert_int_equal(rw(host, IO_WRITE, 4096, 128, data), ST_OK);
 	ranges[0] = (struct nvme_dsm_range){.lba = 4096 + 3, .block_count = 100};
@@ -161,8 +161,7 @@ static void compare_and_write(void **state)
 	assert_int_equal(host_run(host, 1, compare, NULL), ST_COMPARE);
 	old[511] ^= 1;
 	assert_int_equal(host_identify(host, 1, 0, page), ST_OK);
-	if (!(page[522] & 1))
-		return;
+	assert_int_equal(page[522] & 1, 1);
 	compare.flags = 1;
 	write.flags = 2;
 	for (unsigned i = 0; i < 2; i++) {
