@@ -50,6 +50,7 @@ struct guest_memory {
 	unsigned capacity;
 	unsigned large_count;  /* regions larger than GUEST_PRIVATE_BYTES */
 	unsigned large_mapped; /* those of them with a descriptor */
+	uint64_t mapped_bytes; /* of all regions with a descriptor */
 	uint64_t generation;
 	uint64_t epoch;	 /* the current one */
 	uint64_t oldest; /* no hold of an epoch before this one is left */

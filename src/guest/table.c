@@ -70,8 +70,10 @@ unsigned guest_table_find(const struct guest_memory *memory, uint64_t address)
 	return low;
 }
 
-static void count_large(struct guest_memory *memory, const struct guest_region *region, int by)
+static void count_region(struct guest_memory *memory, const struct guest_region *region, int by)
 {
+	if (region->mapping)
+		memory->mapped_bytes += (uint64_t)by * region->window.size_bytes;
 	if (region->window.size_bytes <= GUEST_PRIVATE_BYTES)
 		return;
 	memory->large_count += (unsigned)by;
@@ -108,6 +110,8 @@ int guest_memory_map(struct guest_memory *memory, struct guest_addr start, uint6
 	if (size_bytes == 0 || !is_aligned(start.value | size_bytes, GUEST_PAGE_SIZE) ||
 	    window_last(&window) < start.value)
 		return -EINVAL;
+	if (fd >= 0 && !is_aligned(fd_offset, GUEST_PAGE_SIZE))
+		return -EINVAL;
 	if (prot == 0 || (prot & ~(unsigned)(GUEST_READ | GUEST_WRITE)) != 0)
 		return -EINVAL;
 
@@ -116,6 +120,8 @@ int guest_memory_map(struct guest_memory *memory, struct guest_addr start, uint6
 		return guest_region_same(memory->entries[at].region, &window, fd, fd_offset)
 			       ? 0
 			       : -EEXIST;
+	if (fd >= 0 && size_bytes > GUEST_BYTES_MAX - memory->mapped_bytes)
+		return -ENOMEM;
 	r = table_grow(memory);
 	if (r < 0)
 		return r;
@@ -127,7 +133,7 @@ int guest_memory_map(struct guest_memory *memory, struct guest_addr start, uint6
 		(memory->count - at) * sizeof(memory->entries[0]));
 	memory->entries[at] = (struct guest_entry){.window = region->window, .region = region};
 	memory->count++;
-	count_large(memory, region, 1);
+	count_region(memory, region, 1);
 	table_changed(memory);
 	return 0;
 }
@@ -137,7 +143,7 @@ static void table_take(struct guest_memory *memory, unsigned first, unsigned end
 		       struct guest_unmap *unmap)
 {
 	for (unsigned i = first; i < end; i++) {
-		count_large(memory, memory->entries[i].region, -1);
+		count_region(memory, memory->entries[i].region, -1);
 		list_append(&unmap->regions, &memory->entries[i].region->node);
 	}
 	if (end < memory->count)

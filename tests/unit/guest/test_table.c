@@ -22,7 +22,7 @@ static void map_refuses(void **state)
 			 -EINVAL);
 	assert_int_equal(guest_memory_map(memory, at(0), PAGE, RW, fd, UINT64_MAX - 1), -EINVAL);
 	assert_int_equal(guest_memory_map(memory, at(0), UINT64_MAX - PAGE + 1, RW, fd, 0),
-			 -EINVAL);
+			 -ENOMEM);
 	assert_int_equal(guest_memory_map(memory, at(0), UINT64_C(1) << 60, RW, fd, 0), -ENOMEM);
 	assert_int_equal(guest_memory_region_count(memory), 0);
 	close(fd);
@@ -100,13 +100,28 @@ static void map_offset_not_aligned(void **state)
 {
 	struct guest_memory *memory = memory_new();
 	int fd = file_new(3);
-	uint8_t *bytes;
 
-	assert_int_equal(guest_memory_map(memory, at(0), PAGE, RW, fd, PAGE + 100), 0);
-	bytes = guest_resolve(memory, at(0), PAGE, RW);
-	assert_non_null(bytes);
-	assert_int_equal(bytes[PAGE - 101], 1);
-	assert_int_equal(bytes[PAGE - 100], 2);
+	assert_int_equal(guest_memory_map(memory, at(0), PAGE, RW, fd, PAGE + 100), -EINVAL);
+	assert_int_equal(guest_memory_map(memory, at(0), PAGE, RW, fd, 1), -EINVAL);
+	assert_int_equal(guest_memory_map(memory, at(0), PAGE, RW, -1, 1), 0);
+	guest_memory_free(memory);
+	close(fd);
+}
+
+/* One client does not get all addresses there are. */
+static void map_bytes_limit(void **state)
+{
+	const uint64_t half = GUEST_BYTES_MAX / 2;
+	struct guest_memory *memory = memory_new();
+	int fd = file_new(1);
+
+	assert_int_equal(ftruncate(fd, (off_t)GUEST_BYTES_MAX), 0);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(guest_memory_map(memory, at(0), half, RW, fd, 0), 0);
+		assert_int_equal(guest_memory_map(memory, at(half), half, RW, fd, 0), 0);
+		assert_int_equal(guest_memory_map(memory, at(2 * half), PAGE, RW, fd, 0), -ENOMEM);
+		assert_int_equal(unmap_now(memory, 0, 2 * half), 0);
+	}
 	guest_memory_free(memory);
 	close(fd);
 }
@@ -330,6 +345,7 @@ int main(void)
 		cmocka_unit_test(map_last_page),
 		cmocka_unit_test(map_limit),
 		cmocka_unit_test(map_offset_not_aligned),
+		cmocka_unit_test(map_bytes_limit),
 		cmocka_unit_test(map_descriptor_modes),
 		cmocka_unit_test(map_shared_memory_only),
 		cmocka_unit_test(unmap_rules),

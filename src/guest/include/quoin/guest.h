@@ -39,6 +39,7 @@ enum guest_prot {
 
 #define GUEST_REGIONS_MAX 4096
 #define GUEST_PAGE_SIZE 4096
+#define GUEST_BYTES_MAX (UINT64_C(1) << 44) /* mapped by one client: the rest is for others */
 
 struct guest_memory;
 
@@ -52,8 +53,9 @@ void guest_memory_free(struct guest_memory *memory);
  * Adds a region. `fd` (borrowed) may be -1: the range is then known but every access fails.
  * An identical repeat is accepted. `prot` is a set of enum guest_prot.
  * -EINVAL (zero size, not page aligned, wraps, no prot), -EEXIST (overlaps), -ENOSPC (too many
- * regions), -EPERM (not shared memory: a memfd, tmpfs or hugetlbfs file), or what mmap said. The
- * file offset may be any.
+ * regions), -ENOMEM (more than GUEST_BYTES_MAX in all), -EPERM (not shared memory: a memfd, tmpfs
+ * or hugetlbfs file), or what mmap said. The file offset is whole pages, for a guest's page must
+ * be one of ours: atomic accesses across cache lines are slow for everybody, or a fault.
  */
 MUST_CHECK int guest_memory_map(struct guest_memory *memory, struct guest_addr start,
 				uint64_t size_bytes, unsigned prot, int fd, uint64_t fd_offset);
