@@ -221,6 +221,22 @@ static void failed_fua_stays(void **state)
 	assert_int_equal(rig_do(&f->rig, DISK_WRITE | RIG_FUA, 0, f->data, 4096), first);
 }
 
+/* Zeroes with FUA end with a sync: it finds what the page cache could not get rid of. */
+static void fua_of_zeroes_waits(void **state)
+{
+	struct fixture *f = *state;
+	const unsigned zeroes = DISK_WRITE_ZEROES | RIG_UNMAP;
+
+	need_device(f);
+	use(f, true);
+	memset(f->data, 0x44, MiB);
+	for (uint64_t at = 0; at < DEVICE_BYTES; at += MiB)
+		assert_int_equal(rig_do(&f->rig, DISK_WRITE, at, f->data, MiB), 0);
+	assert_int_equal(rig_do(&f->rig, zeroes, 0, NULL, 4096), 0);
+	assert_in_range(-rig_do(&f->rig, zeroes | RIG_FUA, 0, NULL, 4096), 1, 4095);
+	assert_in_range(-rig_do(&f->rig, DISK_FLUSH, 0, NULL, 0), 1, 4095);
+}
+
 /* With direct I/O the lack of space below is the write's own error, and no flush is lost. */
 static void full_below(void **state)
 {
@@ -261,8 +277,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CASE(identifies),	  CASE(is_exclusive),	  CASE(zeroes_and_discards),
-		CASE(failed_flush_stays), CASE(failed_fua_stays), CASE(full_below),
-		CASE(changes_size),
+		CASE(failed_flush_stays), CASE(failed_fua_stays), CASE(fua_of_zeroes_waits),
+		CASE(full_below),	  CASE(changes_size),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
