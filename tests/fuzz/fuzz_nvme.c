@@ -154,6 +154,50 @@ static void op_io(struct world *w)
 	command(w, id, opcode, dw);
 }
 
+/* Lists as the commands above point to them: PRP entries, or SGL descriptors. */
+static void op_list(struct world *w)
+{
+	const uint32_t choice = take(w, 1);
+	uint8_t *at = w->ram + DATA_PAGE + (take(w, 1) << 4);
+
+	for (unsigned i = 0; i <= choice % 16; i++) {
+		if (choice & 0x80) {
+			le64_put(at + (size_t)i * 8, take(w, 1) * PAGE);
+			continue;
+		}
+		le64_put(at + (size_t)i * 16, DATA_PAGE + take(w, 2));
+		le32_put(at + (size_t)i * 16 + 8, take(w, 2) << (choice >> 4 & 4));
+		le32_put(at + (size_t)i * 16 + 12, take(w, 1) << 24);
+	}
+}
+
+/* Fused Compare and Write, one behind the other. */
+static void op_pair(struct world *w)
+{
+	const uint32_t choice = take(w, 1);
+	const unsigned id = 1 + choice % QUEUE_PAIRS;
+	uint32_t dw[16] = {1, 1 + (choice >> 7)};
+
+	dw[6] = DATA_PAGE;
+	dw[10] = take(w, 1);
+	dw[12] = choice >> 4 & 7;
+	command(w, id, 5, dw);
+	dw[0] = 2;
+	command(w, id, 1, dw);
+}
+
+/* Dword 10 where a number at random would only be refused. */
+static uint32_t admin_dw10(uint8_t opcode, uint32_t value)
+{
+	static const uint8_t features[] = {1, 2, 4, 5, 6, 7, 8, 9, 0x0A, 0x0B, 0x0E, 0x16};
+
+	if (opcode == 8)
+		return (value & 7) | (value >> 8 & 0x1F) << 16;
+	if ((opcode == 9 || opcode == 0x0A) && (value & 0x80))
+		return features[value % ARRAY_SIZE(features)] | (value & 0x700);
+	return value;
+}
+
 static void op_admin(struct world *w)
 {
 	static const uint8_t opcodes[] = {0,	1,    2,    4,	  5,	6,    8,    9,
@@ -164,7 +208,7 @@ static void op_admin(struct world *w)
 	dw[1] = take(w, 1) % (NAMESPACES + 2);
 	dw[6] = DATA_PAGE + take(w, 2);
 	dw[8] = DATA_PAGE + (take(w, 1) << 4);
-	dw[10] = take(w, 4);
+	dw[10] = admin_dw10(opcode, take(w, 4));
 	dw[11] = take(w, 4);
 	dw[12] = take(w, 2);
 	command(w, 0, opcode, dw);
@@ -353,7 +397,7 @@ static void op_reset(struct world *w)
 
 static void operation(struct world *w)
 {
-	switch (take(w, 1) % 16) {
+	switch (take(w, 1) % 20) {
 	case 0:
 		op_register(w);
 		break;
@@ -394,6 +438,15 @@ static void operation(struct world *w)
 		break;
 	case 14:
 		op_namespace(w);
+		break;
+	case 16:
+		op_list(w);
+		break;
+	case 17:
+		op_pair(w);
+		break;
+	case 18:
+		op_io(w);
 		break;
 	default:
 		op_reset(w);
