@@ -28,9 +28,20 @@ def commands(build):
     return found
 
 
+def include_flags(command):
+    """Of a compile command what decides which headers are seen; -isystem has a word of its own."""
+    keep = []
+    words = iter(shlex.split(command))
+    for word in words:
+        if word in ('-I', '-D', '-isystem'):
+            keep += [word, next(words)]
+        elif word.startswith(('-I', '-isystem', '-D', '-std', '-pthread')):
+            keep.append(word)
+    return keep
+
+
 def compiles(entry, header):
-    keep = [a for a in shlex.split(entry['command'])
-            if a.startswith(('-I', '-isystem', '-D', '-std', '-pthread'))]
+    keep = include_flags(entry['command'])
     run = subprocess.run(['cc', *keep, '-fsyntax-only', '-x', 'c', '-'], cwd=entry['directory'],
                          input=f'#include <quoin/{header}.h>\n', text=True, check=False,
                          capture_output=True)
