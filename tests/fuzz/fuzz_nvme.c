@@ -4,8 +4,9 @@
  * commands and changes of memory. The world is simulated, its seed is part of the input, so every
  * input does the same each time.
  *
- * The first byte: bit 0 mapped doorbells, bit 1 INTx only, bit 2 a drive that answers late, bits
- * 3..7 the seed. Then operations, each a byte and its operands; what is missing reads as 0.
+ * The first byte: bit 0 mapped doorbells, bit 1 INTx only, bit 2 a drive that answers late, bit 3
+ * one that fails now and then (both: later still), bit 4 one that wants aligned buffers; all of it
+ * is the seed. Then operations, each a byte and its operands; what is missing reads as 0.
  *
  * A controller that does not come to rest after a reset is a crash as well.
  */
@@ -51,7 +52,8 @@ struct world {
 	struct nvme_controller *controller;
 	uint32_t *doorbell_page;
 	uint16_t tails[QUEUE_PAIRS + 1];
-	bool mapped; /* the guest's memory is there */
+	unsigned burst; /* commands to submit before the controller gets to look */
+	bool mapped;	/* the guest's memory is there */
 };
 
 static uint32_t take(struct world *w, unsigned bytes)
@@ -120,7 +122,10 @@ static void entry_submit(struct world *w, unsigned id, const uint8_t *entry)
 	__atomic_store_n((uint32_t *)(void *)(w->ram + SHADOW_PAGE) + id * 2, w->tails[id],
 			 __ATOMIC_RELEASE);
 	set32(w, NVME_BAR_DOORBELLS + id * 8, w->tails[id]);
-	turns(w, 4);
+	if (w->burst > 0)
+		w->burst--;
+	else
+		turns(w, 4);
 }
 
 static void command(struct world *w, unsigned id, uint8_t opcode, const uint32_t *dw)
@@ -448,6 +453,9 @@ static void operation(struct world *w)
 	case 18:
 		op_io(w);
 		break;
+	case 19:
+		w->burst = take(w, 1) % QUEUE_ENTRIES;
+		break;
 	default:
 		op_reset(w);
 		break;
@@ -481,7 +489,12 @@ static void controller_open(struct world *w, unsigned mode)
 
 static void world_open(struct world *w, unsigned mode)
 {
-	const char *spec = mode & 4 ? "delay:us=5,jitter_us=30:null:16M" : "null:16M";
+	static const char *const specs[] = {
+		"null:16M",
+		"delay:us=5,jitter_us=30:null:16M",
+		"error:every=5,errno=EIO:null:16M",
+		"delay:us=3000,jitter_us=30:error:every=7,errno=ENOSPC:null:16M",
+	};
 	struct err err = {0};
 
 	w->sim = loop_sim_new(mode);
@@ -493,7 +506,10 @@ static void world_open(struct world *w, unsigned mode)
 	w->doorbell_page = aligned_alloc(PAGE, PAGE);
 	memset(w->doorbell_page, 0, PAGE);
 	ASSERT(guest_memory_new(&w->memory) == 0);
-	ASSERT(block_open(spec, &w->device, &err) == 0);
+	ASSERT(block_open(specs[mode >> 2 & 3], &w->device, &err) == 0);
+	/* As with direct I/O: what is not aligned goes through bounce buffers. */
+	if (mode & 16)
+		w->device->limits.buffer_alignment_bytes = 512;
 	for (unsigned i = 0; i < NAMESPACES; i++)
 		ASSERT(block_channel_open(w->device, w->loop, &w->channels[i]) == 0);
 	controller_open(w, mode);
