@@ -47,6 +47,8 @@ static uint16_t config(struct harness *h, uint64_t shadow, uint64_t event)
 	return harness_execute(h, &h->queues[0], &sqe, NULL);
 }
 
+#define ONE_WAY (UINT64_C(1) << 40)
+
 static void test_73_refused(void **state)
 {
 	const struct harness_params mapped = {.doorbells = NVME_DOORBELLS_MAPPED};
@@ -62,6 +64,16 @@ static void test_73_refused(void **state)
 	assert_int_equal(config(&h, page, page), 0x002 | DNR);
 	assert_int_equal(config(&h, 0, page), 0x002 | DNR);
 	assert_int_equal(config(&h, page, UINT64_MAX & ~4095ULL), 0x002 | DNR);
+	/* Pages the device may only read, or only write. */
+	for (unsigned i = 0; i < 2; i++)
+		assert_int_equal(guest_memory_map(h.memory, (struct guest_addr){ONE_WAY + i * 4096},
+						  4096, i ? GUEST_WRITE : GUEST_READ, h.fd, 0),
+				 0);
+	nvme_controller_memory_changed(h.controller);
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(config(&h, ONE_WAY + i * 4096, page), 0x002 | DNR);
+		assert_int_equal(config(&h, page, ONE_WAY + i * 4096), 0x002 | DNR);
+	}
 	assert_int_equal(config(&h, page, page + 4096), 0);
 	harness_close(&h);
 

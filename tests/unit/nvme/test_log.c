@@ -68,6 +68,23 @@ static void lengths(void **state)
 	assert_int_equal(host_log(h, 0xC1, 512, true), INVALID_LOG_PAGE);
 }
 
+/* H25: what is asked for beyond the end of a page is zeroes, never the memory behind it. */
+static void zeroes_behind_the_end(void **state)
+{
+	struct host *h = *state;
+	struct sqe get = {
+		.opcode = 2, .nsid = 0xFFFFFFFF, .prp1 = HOST_BUFFER, .prp2 = HOST_BUFFER + 4096};
+
+	for (uint32_t lid = 0; lid < 6; lid++) {
+		memset(host_buffer(h), 0xEE, 8192);
+		get.dw10 = 2047U << 16 | 1U << 15 | lid; /* 8 KiB, keep the event */
+		get.dw12 = 508;
+		assert_int_equal(host_admin(h, &get), 0);
+		for (unsigned i = 4096 - 508; i < 8192; i++)
+			assert_int_equal(host_buffer(h)[i], 0);
+	}
+}
+
 /* A length that is no multiple of a page, with an offset: exactly those bytes are written. */
 static void exact_bytes(void **state)
 {
@@ -234,6 +251,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(lengths, setup, teardown),
+		cmocka_unit_test_setup_teardown(zeroes_behind_the_end, setup, teardown),
 		cmocka_unit_test_setup_teardown(exact_bytes, setup, teardown),
 		cmocka_unit_test_setup_teardown(errors, setup, teardown),
 		cmocka_unit_test_setup_teardown(smart, setup, teardown),
