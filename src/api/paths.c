@@ -39,13 +39,18 @@ int api_state_dir_default(char **ret, struct err *err)
 	return 0;
 }
 
-/* /tmp is everybody's: what is there must be ours alone, or it may be a trap. */
-static int private_check(const char *path, struct err *err)
+/*
+ * /tmp is everybody's: what is there must be ours alone, or it may be a trap. It is made here, for
+ * what is not there yet somebody else could make between this look and its use; what is ours
+ * nobody else can move (/tmp is sticky).
+ */
+static int private_directory(const char *path, struct err *err)
 {
 	struct stat st;
 
-	if (lstat(path, &st) < 0)
-		return 0;
+	if ((mkdir(path, 0700) < 0 && errno != EEXIST) || lstat(path, &st) < 0)
+		return err_set(err, -errno, "cannot make %s: %s; give --socket", path,
+			       strerror(errno));
 	if (S_ISDIR(st.st_mode) && st.st_uid == geteuid() && (st.st_mode & 077) == 0)
 		return 0;
 	return err_set(err, -EPERM,
@@ -68,7 +73,7 @@ int api_socket_default(char **ret, struct err *err)
 		return 0;
 	}
 	fallback = xasprintf("/tmp/quoin-%u", geteuid());
-	r = private_check(fallback, err);
+	r = private_directory(fallback, err);
 	if (r == 0)
 		*ret = xasprintf("%s/quoind.sock", fallback);
 	return r;
