@@ -124,6 +124,7 @@ int nvme_namespace_detach(struct nvme_controller *c, unsigned nsid, struct nvme_
 
 	if (!ns)
 		return -ENOENT;
+	ns->was_attached = ns->attached;
 	ns->attached = false;
 	ns->detaching = wait;
 	ns->detach_gate.done = host_detach_idle;
@@ -139,7 +140,7 @@ bool nvme_namespace_detach_cancel(struct nvme_controller *c, unsigned nsid)
 	if (!ns->detaching)
 		return false;
 	ns->detaching = NULL;
-	ns->attached = true;
+	ns->attached = ns->was_attached;
 	nvme_gate_cancel(ns, &ns->detach_gate);
 	return true;
 }

@@ -84,6 +84,7 @@ struct nvme_namespace {
 	bool gate_granted;
 	struct list gated_requests;  /* struct nvme_request, through node */
 	struct nvme_wait *detaching; /* the transport's, while nvme_namespace_detach() waits */
+	bool was_attached;	     /* when that began */
 	struct nvme_wait detach_gate;
 	uint8_t format_phase; /* see format.c */
 	uint64_t format_done_bytes;

@@ -165,6 +165,41 @@ static void host_detach_drains(void **state)
 	h->disks[2].channel = NULL;
 }
 
+/* A detach that is taken back leaves all as it was, also what the guest detached by itself. */
+static void host_detach_cancelled(void **state)
+{
+	struct host *h = *state;
+	const struct block_delay_rule hold = {.match = {.ops = BLOCK_FAULT_OPS_ALL}, .hold = true};
+	const struct sqe read = io_command(2, 2, 0);
+	struct nvme_wait wait = {.done = detach_done};
+	struct cqe cqe;
+	uint16_t cid;
+
+	assert_false(nvme_namespace_detach_cancel(h->c, 2));
+	assert_int_equal(block_delay_set(h->disks[2].device, &hold), 0);
+	cid = host_submit(h, 1, &read);
+	assert_false(host_poll(h, 1, &cqe));
+	assert_int_equal(nvme_namespace_detach(h->c, 2, &wait), 0);
+	assert_true(nvme_namespace_detach_cancel(h->c, 2));
+	assert_non_null(wait.done);
+	host_submit(h, 0,
+		    &(struct sqe){.opcode = 0x15, .nsid = 2, .prp1 = HOST_BUFFER, .dw10 = DETACH});
+	memset(host_buffer(h), 0, 4096);
+	le16_put(host_buffer(h), 1);
+	le16_put(host_buffer(h) + 2, 1);
+	assert_false(host_poll(h, 0, &cqe));
+	assert_int_equal(nvme_namespace_detach(h->c, 2, &wait), 0);
+	assert_true(nvme_namespace_detach_cancel(h->c, 2));
+	assert_int_equal(block_delay_set(h->disks[2].device, &(struct block_delay_rule){0}), 0);
+	assert_true(host_poll(h, 1, &cqe));
+	assert_int_equal(cqe.cid, cid);
+	assert_true(host_poll(h, 0, &cqe));
+	assert_int_equal(cqe.status, 0);
+	assert_int_equal(attachment(h, 2, DETACH), NOT_ATTACHED);
+	assert_int_equal(attachment(h, 2, ATTACH), 0);
+	assert_int_equal(io(h, 2, 2, 0), 0);
+}
+
 /* Namespace Attachment by the guest. */
 static void guest_attachment(void **state)
 {
@@ -481,6 +516,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(host_errors, setup, teardown),
 		cmocka_unit_test_setup_teardown(host_attach_detach, setup, teardown),
 		cmocka_unit_test_setup_teardown(host_detach_drains, setup, teardown),
+		cmocka_unit_test_setup_teardown(host_detach_cancelled, setup, teardown),
 		cmocka_unit_test_setup_teardown(guest_attachment, setup, teardown),
 		cmocka_unit_test_setup_teardown(attachment_lasts, setup, teardown),
 		cmocka_unit_test_setup_teardown(guest_management, setup, teardown),
