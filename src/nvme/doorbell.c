@@ -394,6 +394,7 @@ static void worked(struct nvme_controller *c)
 	struct nvme_doorbells *d = &c->doorbells;
 
 	d->idle_polls = 0;
+	d->answered = false;
 	if (UNLIKELY(d->slept_ns)) {
 		window_adapt(c, loop_now_ns(c->loop));
 		d->slept_ns = 0;
@@ -403,12 +404,30 @@ static void worked(struct nvme_controller *c)
 	d->back_off_ns = BACK_OFF_MIN_NS;
 }
 
+/*
+ * Completions were posted since the last look. When they were the last ones in flight, the guest
+ * has all it asked for and will react soon: poll as if it had just rung. With more in flight the
+ * drive wakes us again, and its kernel threads may need this very CPU for that.
+ */
+static void answered(struct nvme_controller *c)
+{
+	struct nvme_doorbells *d = &c->doorbells;
+
+	d->answered = false;
+	if (c->in_flight > 0)
+		return;
+	d->slept_ns = 0;
+	d->idle_polls = 0;
+}
+
 /* Is it too early to sleep? Asks the clock now and then only. */
 static bool in_window(struct nvme_controller *c)
 {
 	struct nvme_doorbells *d = &c->doorbells;
 
 	c->stats.polls_idle++;
+	if (d->answered)
+		answered(c);
 	if (d->slept_ns || (!d->shadow && !is_mapped(c)))
 		return false;
 	if (d->idle_polls++ % CLOCK_EVERY_POLLS == 0) {

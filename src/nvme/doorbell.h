@@ -31,6 +31,7 @@ struct nvme_doorbells {
 	uint64_t window_end_ns;
 	unsigned idle_polls; /* since the last work */
 	bool in_window;
+	bool answered;	   /* a completion was posted: the guest is about to react */
 	uint64_t slept_ns; /* when it last went to sleep; 0 = awake */
 
 	/* Mapped mode. */

@@ -111,6 +111,7 @@ static bool post(struct nvme_controller *c, struct nvme_cq *cq, struct nvme_requ
 		cq->tail = 0;
 		cq->phase ^= 1;
 	}
+	c->doorbells.answered = true;
 	nvme_interrupt_posted(c, cq);
 	return true;
 }
