@@ -16,6 +16,13 @@
 #define BENCH_TARGETS_MAX 8
 #define BENCH_RUNS_MAX 9
 
+/* What is measured. */
+struct bench_point {
+	unsigned depth; /* per queue */
+	unsigned queues;
+	bool write;
+};
+
 struct bench_options {
 	const char *targets[BENCH_TARGETS_MAX];
 	unsigned target_count;
@@ -25,19 +32,13 @@ struct bench_options {
 	bool quick;
 	bool json;
 	bool fio;
-	unsigned runs;	  /* repetitions of each comparison with fio */
-	unsigned run_ms;  /* length of one measurement */
-	unsigned idle_ms; /* how long to watch an idle target */
-	unsigned poll_us; /* the target's own option; 0 = its default */
-	int client_cpu;	  /* -1 = not pinned */
+	unsigned runs;		  /* repetitions of each comparison with fio */
+	unsigned run_ms;	  /* length of one measurement */
+	unsigned idle_ms;	  /* how long to watch an idle target */
+	unsigned poll_us;	  /* the target's own option; 0 = its default */
+	struct bench_point point; /* only this one; depth 0 = all */
+	int client_cpu;		  /* -1 = not pinned */
 	int worker_cpu;
-};
-
-/* What is measured. */
-struct bench_point {
-	unsigned depth; /* per queue */
-	unsigned queues;
-	bool write;
 };
 
 struct bench_result {
@@ -74,9 +75,19 @@ struct bench_host {
 	uint64_t block_count; /* of BENCH_BLOCK bytes */
 	unsigned lba_shift;
 	uint64_t data; /* guest address of the buffers */
+	bool interrupts;
 };
 
-MUST_CHECK int bench_host_open(struct bench_host *bench, const char *path, bool mapped);
+/*
+ * Mapped doorbells, or shadow doorbells. With interrupts the client sleeps when nothing comes for
+ * a while, as a virtual machine does; without, it polls for ever.
+ */
+struct bench_mode {
+	bool mapped;
+	bool interrupts;
+};
+
+MUST_CHECK int bench_host_open(struct bench_host *bench, const char *path, struct bench_mode mode);
 void bench_host_close(struct bench_host *bench);
 
 /* Runs one point for `run_ms`. -EIO when the controller stopped answering. */

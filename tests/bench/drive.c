@@ -4,8 +4,10 @@
  * thread, and takes the time of each from submission to the moment its completion is seen.
  */
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <quoin/base_random.h>
 
@@ -13,6 +15,8 @@
 
 #define QUEUE_ENTRIES 256
 #define STALL_NS (10 * NS_PER_S)
+#define PATIENCE_NS (200 * NS_PER_US) /* without completions, before a sleep */
+#define INTERRUPT_WAIT_MS 10
 #define CLOCK_EVERY 256 /* turns between two looks at the deadline */
 #define RAM_SIZE (16 * MiB)
 
@@ -31,6 +35,8 @@ struct drive {
 	struct random random;
 	struct histogram latency; /* in ticks */
 	uint64_t errors;
+	unsigned empty_turns;
+	uint64_t empty_since_ns;
 	bool stopping;
 };
 
@@ -107,12 +113,45 @@ static inline unsigned lane_turn(struct drive *d, struct lane *lane)
 	return count;
 }
 
+/* Sleeps until a queue interrupts. One that is left over from before ends the sleep at once. */
+static void wait_interrupt(const struct drive *d)
+{
+	struct pollfd p[BENCH_QUEUES_MAX];
+	uint64_t count;
+
+	for (unsigned i = 0; i < d->point.queues; i++)
+		p[i] = (struct pollfd){.fd = d->lanes[i].queue->cq.event_fd, .events = POLLIN};
+	if (poll(p, d->point.queues, INTERRUPT_WAIT_MS) <= 0)
+		return;
+	for (unsigned i = 0; i < d->point.queues; i++) {
+		if ((p[i].revents & POLLIN) && read(p[i].fd, &count, sizeof(count)) < 0)
+			return;
+	}
+}
+
+/* Called now and then while nothing completes. */
+static void lose_patience(struct drive *d)
+{
+	const uint64_t now = client_now_ns();
+
+	if (d->empty_turns == CLOCK_EVERY)
+		d->empty_since_ns = now;
+	if (now - d->empty_since_ns < PATIENCE_NS)
+		return;
+	wait_interrupt(d);
+	d->empty_turns = 0;
+}
+
 static unsigned drive_turn(struct drive *d)
 {
 	unsigned count = 0;
 
 	for (unsigned i = 0; i < d->point.queues; i++)
 		count += lane_turn(d, &d->lanes[i]);
+	if (LIKELY(count))
+		d->empty_turns = 0;
+	else if (++d->empty_turns % CLOCK_EVERY == 0 && d->bench->interrupts)
+		lose_patience(d);
 	return count;
 }
 
@@ -225,19 +264,24 @@ static int create_queues(struct bench_host *bench)
 	int status = host_set_feature(&bench->host, 7,
 				      (BENCH_QUEUES_MAX - 1) << 16 | (BENCH_QUEUES_MAX - 1), NULL);
 
+	const struct host_queue_options options = {
+		.sq_size = QUEUE_ENTRIES,
+		.interrupts = bench->interrupts,
+	};
+
 	for (unsigned i = 1; i <= BENCH_QUEUES_MAX && !status; i++)
-		status = host_queue_create(&bench->host, i,
-					   (struct host_queue_options){.sq_size = QUEUE_ENTRIES});
+		status = host_queue_create(&bench->host, i, options);
 	return status > 0 ? -EIO : status;
 }
 
-int bench_host_open(struct bench_host *bench, const char *path, bool mapped)
+int bench_host_open(struct bench_host *bench, const char *path, struct bench_mode mode)
 {
 	const struct host_options options = {
 		.path = path,
 		.flavour = CLIENT_QEMU,
 		.ram_size = RAM_SIZE,
-		.map_doorbells = mapped,
+		.map_doorbells = mode.mapped,
+		.interrupts = mode.interrupts,
 	};
 	struct host_namespace ns;
 	int status = host_open(&bench->host, &options);
@@ -245,8 +289,9 @@ int bench_host_open(struct bench_host *bench, const char *path, bool mapped)
 
 	if (status)
 		return status;
+	bench->interrupts = mode.interrupts;
 	status = create_queues(bench);
-	if (!status && !mapped)
+	if (!status && !mode.mapped)
 		status = host_shadow_enable(&bench->host);
 	if (!status)
 		status = host_namespace_get(&bench->host, 1, &ns);

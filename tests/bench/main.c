@@ -37,6 +37,7 @@ static const char usage_text[] =
 	"  --idle-ms N         how long an idle target is watched\n"
 	"  --poll-us N         the target's polling time\n"
 	"  --no-fio            no comparison with fio\n"
+	"  --point OP,QD,Q     this point alone, such as write,32,1\n"
 	"  --only-fio          nothing but the comparison with fio\n"
 	"  --quoind PATH       the daemon to measure\n"
 	"  --json              one JSON object per line\n";
@@ -126,6 +127,14 @@ static int measure_idle(struct context *c)
 	return 0;
 }
 
+static bool wanted(const struct bench_options *options, struct bench_point point)
+{
+	const struct bench_point *only = &options->point;
+
+	return only->depth == 0 || (only->depth == point.depth && only->queues == point.queues &&
+				    only->write == point.write);
+}
+
 static int measure_points(struct context *c)
 {
 	const bool quick = c->options.quick;
@@ -141,7 +150,10 @@ static int measure_points(struct context *c)
 		struct bench_result result;
 		int error;
 
-		if (quick && point.queues != 1 && point.queues != BENCH_QUEUES_MAX)
+		if (!wanted(&c->options, point))
+			continue;
+		if (quick && !c->options.point.depth && point.queues != 1 &&
+		    point.queues != BENCH_QUEUES_MAX)
 			continue;
 		error = bench_drive(&c->bench, point, c->options.run_ms, &result);
 		if (error)
@@ -149,6 +161,11 @@ static int measure_points(struct context *c)
 		report_result(&c->options, &result);
 	}
 	return 0;
+}
+
+static bool is_file(const char *spec)
+{
+	return strncmp(spec, "file:", strlen("file:")) == 0;
 }
 
 static int measure_target(struct context *c, const char *spec, bool mapped)
@@ -164,7 +181,8 @@ static int measure_target(struct context *c, const char *spec, bool mapped)
 
 	if (error)
 		return error;
-	error = bench_host_open(&c->bench, daemon_target_path(&c->daemon, "bench", path), mapped);
+	error = bench_host_open(&c->bench, daemon_target_path(&c->daemon, "bench", path),
+				(struct bench_mode){mapped, is_file(spec)});
 	if (error)
 		return error;
 	report_target(&c->options, spec, mapped ? "mapped" : "shadow");
@@ -225,7 +243,8 @@ static int measure_versus(struct context *c, const char *spec)
 
 	if (error)
 		return error;
-	error = bench_host_open(&c->bench, daemon_target_path(&c->daemon, "versus", path), false);
+	error = bench_host_open(&c->bench, daemon_target_path(&c->daemon, "versus", path),
+				(struct bench_mode){.interrupts = true});
 	if (error)
 		return error;
 	report_versus_begin(&c->options);
@@ -251,7 +270,7 @@ static int measure_all(struct context *c)
 			error = measure_target(c, spec, false);
 		if (c->options.mapped && !error)
 			error = measure_target(c, spec, true);
-		if (c->options.fio && !error && strncmp(spec, "file:", 5) == 0)
+		if (c->options.fio && !error && is_file(spec))
 			error = measure_versus(c, spec);
 	}
 	return error;
@@ -308,6 +327,17 @@ static int add_target(struct bench_options *options, const char *spec)
 	return 0;
 }
 
+static int parse_point(const char *text, struct bench_point *ret)
+{
+	char op[8];
+
+	if (sscanf(text, "%7[a-z],%u,%u", op, &ret->depth, &ret->queues) != 3 ||
+	    ret->depth - 1 >= BENCH_DEPTH_MAX || ret->queues - 1 >= BENCH_QUEUES_MAX)
+		return -EINVAL;
+	ret->write = strcmp(op, "write") == 0;
+	return ret->write || strcmp(op, "read") == 0 ? 0 : -EINVAL;
+}
+
 static int set_option(struct context *c, int choice, const char *value)
 {
 	struct bench_options *o = &c->options;
@@ -336,6 +366,8 @@ static int set_option(struct context *c, int choice, const char *value)
 	case 'f':
 		o->fio = false;
 		return 0;
+	case 'P':
+		return parse_point(value, &o->point);
 	case 'F':
 		o->shadow = false;
 		o->mapped = false;
@@ -366,6 +398,7 @@ static int parse_options(struct context *c, int argc, char **argv)
 		{"poll-us", required_argument, NULL, 'p'},
 		{"no-fio", no_argument, NULL, 'f'},
 		{"only-fio", no_argument, NULL, 'F'},
+		{"point", required_argument, NULL, 'P'},
 		{"help", no_argument, NULL, 'h'},
 		{"quoind", required_argument, NULL, 'Q'},
 		{"json", no_argument, NULL, 'j'},
