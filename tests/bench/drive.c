@@ -15,7 +15,11 @@
 
 #define QUEUE_ENTRIES 256
 #define STALL_NS (10 * NS_PER_S)
-#define PATIENCE_NS (200 * NS_PER_US) /* without completions, before a sleep */
+/* Without completions, before a sleep. Spinning beside a deep queue only keeps kernel threads from
+ * completing it. */
+#define PATIENCE_SHALLOW_NS (100 * NS_PER_US)
+#define PATIENCE_DEEP_NS (10 * NS_PER_US)
+#define DEEP 8 /* commands in flight */
 #define INTERRUPT_WAIT_MS 10
 #define CLOCK_EVERY 256 /* turns between two looks at the deadline */
 #define RAM_SIZE (16 * MiB)
@@ -132,11 +136,12 @@ static void wait_interrupt(const struct drive *d)
 /* Called now and then while nothing completes. */
 static void lose_patience(struct drive *d)
 {
+	const bool deep = d->point.depth * d->point.queues >= DEEP;
 	const uint64_t now = client_now_ns();
 
 	if (d->empty_turns == CLOCK_EVERY)
 		d->empty_since_ns = now;
-	if (now - d->empty_since_ns < PATIENCE_NS)
+	if (now - d->empty_since_ns < (deep ? PATIENCE_DEEP_NS : PATIENCE_SHALLOW_NS))
 		return;
 	wait_interrupt(d);
 	d->empty_turns = 0;

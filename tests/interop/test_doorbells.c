@@ -7,6 +7,7 @@
 
 #define FLUSH ((struct nvme_sqe){.opcode = IO_FLUSH, .nsid = 1})
 #define WAKEUPS_CHECK 1000000
+#define WAKEUPS_CHECK_NS (100 * NS_PER_S)
 #define WAKEUPS_LONG 100000000
 
 static struct host *open_shadow(struct interop *t, const char *target, unsigned queues)
@@ -91,6 +92,7 @@ static void lost_wakeups_item_75(void **state)
 	struct interop *t = *state;
 	struct host *host = open_shadow(t, "sleepy", 2);
 	const char *asked = getenv("QUOIN_WAKEUPS");
+	const uint64_t end = client_now_ns() + WAKEUPS_CHECK_NS;
 	uint64_t count = t->long_run ? WAKEUPS_LONG : WAKEUPS_CHECK, slept;
 
 	if (asked)
@@ -98,6 +100,10 @@ static void lost_wakeups_item_75(void **state)
 	slept = daemon_target_number(&t->daemon, "sleepy", "wakeups");
 	for (uint64_t i = 0; i < count; i++) {
 		const uint64_t pause = random_below(&t->random, 4000);
+
+		/* A busy or sanitized run does what it can in its time. */
+		if (!asked && !t->long_run && (i & 0xFFF) == 0 && client_now_ns() > end)
+			count = i + 1;
 
 		assert_true(complete_one(host, 1 + (unsigned)(i & 1), (unsigned)(i & 0x7FFF)));
 		for (uint64_t spin = 0; spin < pause && !(i & 6); spin++)
