@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # What the guest tests share: a daemon with a state directory of its own, disks, virtual machines.
 #
-# A test sources this file, calls test_begin, makes disks with disk_create, prepares a job for the
+# A test sources this file, calls test_begin (or guest_begin, when it needs no daemon here), makes disks with disk_create, prepares a job for the
 # guest (a script of jobs/, run by the initial RAM disk), starts machines, and ends with test_end.
 # Whatever goes wrong ends the test with `fail`, which shows the consoles' last lines.
 #
@@ -52,8 +52,8 @@ cleanup() {
 	[ -z "$work" ] || rm -rf "$work"
 }
 
-# test_begin KERNEL: fetches what the test needs, or skips it; starts the daemon.
-test_begin() {
+# guest_begin KERNEL: fetches what the test needs, or skips it.
+guest_begin() {
 	local message
 	work=$(mktemp -d "${TMPDIR:-/tmp}/quoin-guest.XXXXXX")
 	trap cleanup EXIT
@@ -62,11 +62,16 @@ test_begin() {
 	qemu=$("$top/scripts/get-qemu" 2>"$message") || skip "no QEMU: $(tail -n 1 "$message")"
 	guest=$("$top/scripts/make-guest" "$1" 2>"$message") || skip "no guest: $(tail -n 1 "$message")"
 	log "Linux $(cat "$guest/version")"
+}
+
+# test_begin KERNEL: the same, and starts the daemon.
+test_begin() {
+	guest_begin "$1"
 	[ -n "$reference" ] || { : "${QUOIND:?is not set: run this through meson}" "${QUOIN:?is not set}" && daemon_start; }
 }
 
 test_end() {
-	[ -n "$reference" ] || {
+	[ -z "$daemon" ] || {
 		kill -0 "$daemon" 2>/dev/null || fail "quoind is gone"
 		kill -TERM "$daemon"
 		wait "$daemon" || fail "quoind left with exit code $?"
@@ -110,12 +115,14 @@ target_create() { # NAME [OPTION...]: on $work/NAME.raw
 
 # -- Virtual machines ----------------------------------------------------------------------------
 
-# job_prepare JOB [fio]: $initrd runs this script of jobs/ in the guest.
+# job_prepare JOB [fio | PROGRAM...]: $initrd runs this script of jobs/ in the guest, which finds
+# these programs of this machine in its path.
 job_prepare() {
 	local part archives=("$guest/initrd")
 	part=$(mktemp -d "$work/job.XXXX")
 	install -m 755 "$here/jobs/$1" "$part/job"
 	install -m 644 "$here/jobs/common" "$part/common"
+	[ $# -lt 2 ] || [ "$2" = fio ] || "$top/scripts/make-guest" --copy "$part" "${@:2}"
 	"$top/scripts/make-guest" --pack "$part" >"$part.cpio"
 	[ "${2:-}" != fio ] || archives+=("$guest/fio.cpio")
 	initrd=$work/$1.initrd

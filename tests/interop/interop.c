@@ -2,7 +2,10 @@
 /* Fixtures of the interop tests: see interop.h. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "interop.h"
@@ -30,6 +33,7 @@ int interop_group_setup(void **state)
 	printf("seed: QUOIN_SEED=%#llx\n", (unsigned long long)seed);
 	random_init(&t->random, seed);
 	t->long_run = getenv("QUOIN_INTEROP_LONG") != NULL;
+	t->short_run = getenv("QUOIN_INTEROP_SHORT") != NULL;
 	error = daemon_init(&t->daemon, NULL);
 	if (error == -ENOENT) {
 		printf("skipped: there is no quoind to test\n");
@@ -77,17 +81,45 @@ int interop_test_teardown(void **state)
 	return -1;
 }
 
+static bool is_device(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISBLK(st.st_mode);
+}
+
+static void device_clear(int fd, uint64_t size)
+{
+	uint64_t all[2] = {0, 0};
+
+	assert_int_equal(ioctl(fd, BLKGETSIZE64, &all[1]), 0);
+	assert_int_equal(all[1], size);
+	assert_int_equal(ioctl(fd, BLKZEROOUT, all), 0);
+}
+
 const char *interop_file(struct interop *t, const char *name, uint64_t size, char spec[160])
 {
+	const char *dir = getenv("QUOIN_INTEROP_DIR");
 	char path[128];
 	CLEANUP_FD int fd = -1;
 
-	snprintf(path, sizeof(path), "%.80s/%.30s.img", t->daemon.dir, name);
+	snprintf(path, sizeof(path), "%.80s/%.30s.img", dir ? dir : t->daemon.dir, name);
 	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	assert_true(fd >= 0);
-	assert_int_equal(ftruncate(fd, (off_t)size), 0);
+	if (is_device(path))
+		device_clear(fd, size);
+	else
+		assert_int_equal(ftruncate(fd, 0) | ftruncate(fd, (off_t)size), 0);
 	snprintf(spec, 160, "file:%s", path);
 	return spec;
+}
+
+void interop_file_remove(const char *spec)
+{
+	const char *path = spec + strlen("file:");
+
+	if (!is_device(path))
+		assert_int_equal(unlink(path), 0);
 }
 
 void interop_target_with(struct interop *t, const struct daemon_target *target)

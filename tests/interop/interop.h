@@ -28,7 +28,8 @@ struct interop {
 	struct host host;  /* of the running test; its client.fd is -1 between tests */
 	struct host other; /* a second one, for tests about two clients */
 	struct random random;
-	bool long_run; /* $QUOIN_INTEROP_LONG is set */
+	bool long_run;	/* $QUOIN_INTEROP_LONG is set */
+	bool short_run; /* $QUOIN_INTEROP_SHORT is set */
 };
 
 /* Group fixtures: a quoind with the targets "null" (null:1G) and "disk" (a file). */
@@ -42,8 +43,12 @@ int interop_test_teardown(void **state);
 #define interop_main(tests) \
 	cmocka_run_group_tests(tests, interop_group_setup, interop_group_teardown)
 
-/* A file of the daemon's directory, `size` bytes, zero. Returns its volume spec in `spec`. */
+/*
+ * A file of the daemon's directory or of $QUOIN_INTEROP_DIR, `size` bytes, zero. A block device
+ * that is linked there as NAME.img takes the file's place. Returns the volume spec in `spec`.
+ */
 const char *interop_file(struct interop *t, const char *name, uint64_t size, char spec[160]);
+void interop_file_remove(const char *spec);
 
 /* Creates a target with one volume. */
 void interop_target(struct interop *t, const char *name, const char *volume);

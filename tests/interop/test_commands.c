@@ -9,6 +9,7 @@
 
 #define MIX_COMMANDS 30000
 #define MIX_COMMANDS_LONG 1000000
+#define MIX_COMMANDS_SHORT 2000
 
 static int rw(struct host *host, unsigned opcode, uint64_t lba, unsigned blocks, const void *data)
 {
@@ -308,12 +309,14 @@ static void run_mix(struct interop *t, unsigned block_bytes, bool shadow)
 	options.deallocate = deallocate_zeroes(&t->host);
 	model = model_new(&options, seed);
 	model_attach(model, &t->host);
-	assert_true(model_run(model, t->long_run ? MIX_COMMANDS_LONG : MIX_COMMANDS));
+	assert_true(model_run(model, t->long_run    ? MIX_COMMANDS_LONG
+				     : t->short_run ? MIX_COMMANDS_SHORT
+						    : MIX_COMMANDS));
 	assert_true(model_verify(model));
 	model_free(model);
 	host_close(&t->host);
 	assert_int_equal(daemon_target_destroy(&t->daemon, "mix"), 0);
-	unlink(spec + strlen("file:"));
+	interop_file_remove(spec);
 }
 
 /* Reads, writes, zeroes, trims, compares, copies, verifies on four queues, 512-byte blocks. */

@@ -173,7 +173,7 @@ static void target_destroyed_under_load(void **state)
 		assert_true(client_wait_closed(&t->host.client, 2000));
 		host_close(&t->host);
 		model_free(model);
-		unlink(spec + strlen("file:"));
+		interop_file_remove(spec);
 	}
 }
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Messages between threads: order per sender, and no lost wake-up. */
+/*
+ * Messages between threads: order per sender, and no lost wake-up. $QUOIN_LOOP_MESSAGES is the
+ * number of them per sender, for slow machines.
+ */
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -9,6 +12,7 @@
 
 #define SENDERS 4
 #define MESSAGES 100000
+#define MESSAGES_MIN 2000
 #define BURST_MAX 40
 
 struct numbered {
@@ -25,6 +29,7 @@ struct exchange {
 		unsigned index;
 		struct numbered *messages;
 	} senders[SENDERS];
+	unsigned count; /* of each sender */
 	unsigned next[SENDERS];
 	_Atomic unsigned received;
 	bool disordered;
@@ -43,6 +48,15 @@ static void receive(struct loop_message *message)
 	atomic_fetch_add(&exchange.received, 1);
 }
 
+static unsigned message_count(void)
+{
+	const char *text = getenv("QUOIN_LOOP_MESSAGES");
+	const unsigned count = text ? (unsigned)strtoul(text, NULL, 10) : MESSAGES;
+
+	assert_true(count >= MESSAGES_MIN);
+	return count;
+}
+
 /* Bursts, each waited for, and now and then until the receiver has fallen asleep. */
 static void *send_bursts(void *arg)
 {
@@ -52,12 +66,12 @@ static void *send_bursts(void *arg)
 	unsigned sent = 0;
 
 	random_init(&random, sender->index);
-	while (sent < MESSAGES) {
+	while (sent < exchange.count) {
 		const unsigned burst = 1 + (unsigned)random_below(&random, BURST_MAX);
 		const unsigned received = atomic_load(&exchange.received);
 		const uint64_t sleeps = loop_stats_get(exchange.loop).sleeps;
 
-		for (unsigned i = 0; i < burst && sent < MESSAGES; i++, sent++) {
+		for (unsigned i = 0; i < burst && sent < exchange.count; i++, sent++) {
 			sender->messages[sent] = (struct numbered){
 				.message.deliver = receive,
 				.sender = sender->index,
@@ -79,26 +93,27 @@ static void messages_keep_order_and_wake(void **state)
 {
 	struct loop_stats stats;
 
-	exchange = (struct exchange){.loop = test_loop_new()};
+	exchange = (struct exchange){.loop = test_loop_new(), .count = message_count()};
 	assert_int_equal(loop_start_thread(exchange.loop), 0);
 	for (unsigned i = 0; i < SENDERS; i++) {
 		struct sender *sender = &exchange.senders[i];
 
-		*sender = (struct sender){&exchange, i, xcalloc(MESSAGES, sizeof(struct numbered))};
+		*sender = (struct sender){&exchange, i,
+					  xcalloc(exchange.count, sizeof(struct numbered))};
 		assert_int_equal(pthread_create(&exchange.threads[i], NULL, send_bursts, sender),
 				 0);
 	}
 	for (unsigned i = 0; i < SENDERS; i++)
 		pthread_join(exchange.threads[i], NULL);
-	while (atomic_load(&exchange.received) < SENDERS * MESSAGES)
+	while (atomic_load(&exchange.received) < SENDERS * exchange.count)
 		sched_yield();
 	loop_stop(exchange.loop);
 	loop_join(exchange.loop);
 	stats = loop_stats_get(exchange.loop);
 	loop_free(exchange.loop);
 	assert_false(exchange.disordered);
-	assert_int_equal(stats.messages, SENDERS * MESSAGES);
-	assert_true(stats.sleeps > MESSAGES / BURST_MAX / 64);
+	assert_int_equal(stats.messages, SENDERS * exchange.count);
+	assert_true(stats.sleeps > exchange.count / BURST_MAX / 64);
 	for (unsigned i = 0; i < SENDERS; i++)
 		free(exchange.senders[i].messages);
 }
@@ -127,7 +142,7 @@ static void bounce(struct loop_message *message)
 
 static void ping_pong_between_sleeping_loops(void **state)
 {
-	struct ping ping = {.message.deliver = bounce, .left = 20000};
+	struct ping ping = {.message.deliver = bounce, .left = message_count() / 5};
 
 	for (unsigned i = 0; i < 2; i++) {
 		ping.loops[i] = test_loop_new();
