@@ -34,6 +34,7 @@ struct vfio_user_target {
 	unsigned vectors;
 	int doorbell_fd; /* mapped mode: the memory file behind BAR0's mappable page; else -1 */
 	uint32_t *doorbell_page;
+	bool disconnected; /* the reset under way is for a client that left */
 	struct nvme_wait reset_wait;
 	struct block_channel *channels[NVME_NAMESPACES_MAX + 1]; /* by nsid */
 	unsigned patience_ms;
@@ -94,15 +95,79 @@ static void device_memory_changed(void *device)
 	nvme_controller_memory_changed(((struct vfio_user_target *)device)->controller);
 }
 
+/* --- Mapped doorbells --------------------------------------------------------------------- */
+
+/* A memory file of BAR0's size, sealed: a client must not be able to take the page from us. */
+static int doorbell_file(void)
+{
+	CLEANUP_FD int fd = memfd_create("quoin-doorbells", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int result;
+
+	if (fd < 0 || ftruncate(fd, NVME_BAR_SIZE) < 0 ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+		return -errno;
+	result = fd;
+	fd = -1;
+	return result;
+}
+
+static int doorbells_map(struct vfio_user_target *target)
+{
+	void *page;
+	const int fd = doorbell_file();
+
+	if (fd < 0)
+		return fd;
+	target->doorbell_fd = fd;
+	page = mmap(NULL, GUEST_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+		    NVME_BAR_DOORBELLS);
+	if (page == MAP_FAILED)
+		return -errno;
+	target->doorbell_page = page;
+	return 0;
+}
+
+/*
+ * A client that left may have kept its mapping: the next one gets a page of its own, at the same
+ * address for the controller. When there is no file to be had, the page is ours alone and the next
+ * client rings by messages.
+ */
+static void doorbells_renew(struct vfio_user_target *target)
+{
+	struct vfio_region *bar = &target->server.regions[0];
+	const int fd = doorbell_file();
+	const void *page = MAP_FAILED;
+
+	base_close(&target->doorbell_fd);
+	if (fd >= 0)
+		page = mmap(target->doorbell_page, GUEST_PAGE_SIZE, PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_FIXED, fd, NVME_BAR_DOORBELLS);
+	if (page == MAP_FAILED)
+		page = mmap(target->doorbell_page, GUEST_PAGE_SIZE, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	ASSERT(page != MAP_FAILED);
+	target->doorbell_fd = fd;
+	bar->fd = fd;
+	if (fd >= 0)
+		bar->flags |= VFIO_REGION_MMAP;
+	else
+		bar->flags &= ~(uint32_t)VFIO_REGION_MMAP;
+}
+
 static void device_reset_done(struct nvme_wait *wait)
 {
-	vfio_server_reset_done(&container_of(wait, struct vfio_user_target, reset_wait)->server);
+	struct vfio_user_target *target = container_of(wait, struct vfio_user_target, reset_wait);
+
+	if (target->disconnected && target->doorbell_page)
+		doorbells_renew(target);
+	vfio_server_reset_done(&target->server);
 }
 
 static void device_reset(void *device, bool disconnected)
 {
 	struct vfio_user_target *target = device;
 
+	target->disconnected = disconnected;
 	target->reset_wait.done = device_reset_done;
 	nvme_controller_reset(target->controller,
 			      disconnected ? NVME_RESET_DISCONNECT : NVME_RESET_FUNCTION,
@@ -138,23 +203,6 @@ static const struct nvme_transport_ops transport_ops = {
 };
 
 /* --- Making ------------------------------------------------------------------------------- */
-
-/* A memory file of BAR0's size, sealed: a client must not be able to take the page from us. */
-static int doorbells_map(struct vfio_user_target *target)
-{
-	void *page;
-
-	target->doorbell_fd = memfd_create("quoin-doorbells", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (target->doorbell_fd < 0 || ftruncate(target->doorbell_fd, NVME_BAR_SIZE) < 0 ||
-	    fcntl(target->doorbell_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
-		return -errno;
-	page = mmap(NULL, GUEST_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, target->doorbell_fd,
-		    NVME_BAR_DOORBELLS);
-	if (page == MAP_FAILED)
-		return -errno;
-	target->doorbell_page = page;
-	return 0;
-}
 
 static void regions_fill(struct vfio_user_target *target)
 {

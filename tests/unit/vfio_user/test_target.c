@@ -14,6 +14,7 @@
 #include <cmocka.h>
 #include <unistd.h>
 #include <sys/eventfd.h>
+#include <sys/mman.h>
 
 #include <quoin/block_fault.h>
 #include <quoin/vfio_user.h>
@@ -178,6 +179,26 @@ static void mapped_doorbells(void **state)
 		reads_work(setup, 50);
 		host_close(&setup->host);
 	}
+	setup_free(setup);
+}
+
+/* A client that left but kept the page mapped rings for nobody. */
+static void mapped_doorbells_of_a_former_client(void **state)
+{
+	struct setup *setup = setup_new(NVME_DOORBELLS_MAPPED);
+	volatile uint8_t *kept;
+
+	setup_open(setup, (struct host_options){.map_doorbells = true});
+	/* A length of zero: a second mapping of the same shared page. */
+	kept = mremap(setup->host.doorbell_page, 0, 4096, MREMAP_MAYMOVE);
+	assert_true((const void *)(uintptr_t)kept != MAP_FAILED);
+	host_close(&setup->host);
+	setup_open(setup, (struct host_options){.map_doorbells = true});
+	kept[4095] = 0x5A;
+	reads_work(setup, 50);
+	assert_int_equal(setup->host.doorbell_page[4095], 0);
+	host_close(&setup->host);
+	munmap((void *)(uintptr_t)kept, 4096);
 	setup_free(setup);
 }
 
@@ -405,6 +426,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_of_all_clients),
 		cmocka_unit_test(mapped_doorbells),
+		cmocka_unit_test(mapped_doorbells_of_a_former_client),
 		cmocka_unit_test(free_with_commands_in_flight),
 		cmocka_unit_test(killed_with_commands_in_flight),
 		cmocka_unit_test(t5_unmap_and_t8_reset_with_commands_in_flight),
