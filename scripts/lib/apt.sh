@@ -6,7 +6,7 @@
 # credential settings are kept; signatures are checked with the host's Debian keys.
 # Sourced after common.sh.
 
-# debian_mirror: the mirror this machine uses, else Debian's own.
+# debian_mirror: the mirror this machine uses.
 debian_mirror() {
 	local found=
 	if [ -n "${QUOIN_DEBIAN_MIRROR:-}" ]; then
@@ -21,7 +21,8 @@ debian_mirror() {
 			/etc/apt/sources.list.d/*.sources 2>/dev/null |
 			grep -v '^ *#' | grep -oE '(https?|file|mirror)[^ ]*://?[^ ]*/debian/?( |$)' | head -n 1 | tr -d ' ') || :
 	fi
-	printf '%s\n' "${found:-http://deb.debian.org/debian}"
+	[ -n "$found" ] || die "apt knows no Debian archive: add one, or name it in QUOIN_DEBIAN_MIRROR"
+	printf '%s\n' "$found"
 }
 
 # private_apt_open DIR SUITE...: prepares DIR and fetches the lists of the suites.
@@ -33,7 +34,7 @@ private_apt_open() {
 	[ "$(dpkg --print-architecture)" = amd64 ] || die "only amd64 machines can fetch these packages"
 	[ -e "$keyring" ] || keyring=/usr/share/keyrings/debian-archive-keyring.pgp
 	[ -e "$keyring" ] || die "no Debian archive keys: install the package 'debian-archive-keyring'"
-	mirror=$(debian_mirror)
+	mirror=$(debian_mirror) || exit 1
 	mkdir -p "$dir"/{parts,state/lists/partial,cache/archives/partial}
 	: >"$dir/status"
 	for suite; do echo "deb [signed-by=$keyring arch=amd64] $mirror $suite main"; done >"$dir/sources.list"
