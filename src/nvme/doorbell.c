@@ -353,6 +353,17 @@ void nvme_doorbell_buffer_config(struct nvme_request *req)
 
 /* --- The poller ------------------------------------------------------------------------------- */
 
+/* Stores EventIdx for a word, unless it is there already. */
+static void publish(struct nvme_controller *c, struct nvme_doorbell_word *word, unsigned index,
+		    uint16_t value)
+{
+	if (word->event_published && word->event == value)
+		return;
+	word->event_published = true;
+	word->event = value;
+	atomic_store_explicit(&c->doorbells.event[index], htole32(value), memory_order_relaxed);
+}
+
 static unsigned queues_work(struct nvme_controller *c)
 {
 	struct nvme_doorbells *d = &c->doorbells;
@@ -363,6 +374,9 @@ static unsigned queues_work(struct nvme_controller *c)
 		struct nvme_sq *sq = c->live[(d->first + i) % c->live_count];
 
 		nvme_doorbell_sq_refresh(c, sq);
+		/* A client lowers its INTx line when the guest touches the BAR: let each ring. */
+		if (UNLIKELY(d->event && sq->id && nvme_pci_intx_enabled(c)))
+			publish(c, &sq->doorbell, sq_word(sq->id), sq->tail);
 		total += nvme_sq_process(c, sq, BATCH_PER_QUEUE);
 		if (UNLIKELY(!list_empty(&sq->cq->finished))) {
 			nvme_doorbell_cq_refresh(c, sq->cq);
@@ -462,17 +476,6 @@ static unsigned poll(struct loop_poller *poller)
 		return count;
 	}
 	return in_window(c);
-}
-
-/* Stores EventIdx for a word, unless it is there already. */
-static void publish(struct nvme_controller *c, struct nvme_doorbell_word *word, unsigned index,
-		    uint16_t value)
-{
-	if (word->event_published && word->event == value)
-		return;
-	word->event_published = true;
-	word->event = value;
-	atomic_store_explicit(&c->doorbells.event[index], htole32(value), memory_order_relaxed);
 }
 
 void nvme_doorbell_cq_expect(struct nvme_controller *c, struct nvme_cq *cq)
