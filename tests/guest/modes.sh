@@ -23,9 +23,11 @@ vm_finish vm 60
 case $2 in
 intx)
 	! grep -E '^note .*MSI' "$work/vm.console" || fail "the guest used MSI"
-	# Some 5000 commands: a line that stays up shows as hundreds of thousands of interrupts.
+	# Some 5000 commands. The client lowers the line when the guest next touches the BAR, so how many
+	# interrupts each brings depends on its speed: 16,000 to 64,000 seen; a line that stays up brought
+	# 480,000 to 900,000.
 	count=$(awk '/^note .*IO-APIC/ {print $3 + $4}' "$work/vm.console")
-	[[ ${count:-0} -gt 0 && $count -lt 60000 ]] || fail "${count:-no} interrupts"
+	[[ ${count:-0} -gt 0 && $count -lt 250000 ]] || fail "${count:-no} interrupts"
 	;;
 esac
 test_end
