@@ -367,6 +367,8 @@ static void publish(struct nvme_controller *c, struct nvme_doorbell_word *word, 
 static unsigned queues_work(struct nvme_controller *c)
 {
 	struct nvme_doorbells *d = &c->doorbells;
+	/* A client lowers its INTx line when the guest touches the BAR: let each command ring. */
+	const bool ring_all = d->event && nvme_pci_intx_enabled(c);
 	unsigned total = 0;
 
 	/* live_count may change under our hands: a command may delete a queue. */
@@ -374,8 +376,7 @@ static unsigned queues_work(struct nvme_controller *c)
 		struct nvme_sq *sq = c->live[(d->first + i) % c->live_count];
 
 		nvme_doorbell_sq_refresh(c, sq);
-		/* A client lowers its INTx line when the guest touches the BAR: let each ring. */
-		if (UNLIKELY(d->event && sq->id && nvme_pci_intx_enabled(c)))
+		if (UNLIKELY(ring_all && sq->id && d->event))
 			publish(c, &sq->doorbell, sq_word(sq->id), sq->tail);
 		total += nvme_sq_process(c, sq, BATCH_PER_QUEUE);
 		if (UNLIKELY(!list_empty(&sq->cq->finished))) {

@@ -168,9 +168,11 @@ static void level_set(struct nvme_controller *c, bool level)
 
 void nvme_interrupts_update_level(struct nvme_controller *c)
 {
+	const bool enabled = nvme_pci_intx_enabled(c);
+
 	if (!c->params.intx)
 		return;
-	for (unsigned i = 0; nvme_pci_intx_enabled(c) && i <= c->params.queue_pairs; i++) {
+	for (unsigned i = 0; enabled && i <= c->params.queue_pairs; i++) {
 		struct nvme_cq *cq = &c->cqs[i];
 
 		if (cq->state == NVME_QUEUE_LIVE && cq->interrupts && cq->head != cq->tail)
