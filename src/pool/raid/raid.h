@@ -22,14 +22,15 @@
 #define RAID_ANY_COLUMN 0xffU
 
 struct drive {
-	struct disk *disk;	      /* borrowed; NULL unless online */
-	struct disk_channel *channel; /* the same */
+	struct disk *disk;	      /* borrowed; NULL: missing. Kept when faulted */
+	struct disk_channel *channel; /* the same; NULL after raid_fini() */
 	char *path;		      /* owned; "" = unknown */
 	struct super_drive info;      /* state, guid, errors ...; saved with each checkpoint */
 	unsigned index;
 	unsigned errors_in_row;
-	bool dirty; /* a write ended since a flush was submitted */
-	uint64_t in_flight;
+	bool dirty;	     /* a write ended since a flush was submitted */
+	uint64_t in_flight;  /* transfers */
+	uint8_t *super_page; /* owned: one page, of raid_super_write() */
 };
 
 struct raid {
@@ -37,6 +38,8 @@ struct raid {
 	struct space *space;
 	uint8_t chunk_shift;
 	unsigned drive_count;
+	uint64_t
+		ckpt; /* the last one that was written: set at import, then by raid_super_write() */
 	struct drive drives[SUPER_DRIVES_MAX];
 	uint64_t read_turn;
 	/* A drive's state or error counts changed. May be NULL. */
@@ -55,15 +58,18 @@ struct raid_io {
 	uint64_t vaddr;		 /* first slot */
 	unsigned count;		 /* slots; within the segment */
 	unsigned column;	 /* read: which, or RAID_ANY_COLUMN; after it: which it was */
+	unsigned columns;	 /* write: only to these, bit per column; 0 = all */
 	const struct iovec *iov; /* count * 4096 bytes; borrowed until done() */
 	unsigned iov_count;
 	int result;	 /* 0; -EIO...; -ENODATA: no column is on an online drive */
-	unsigned failed; /* write: columns that failed; bit per column */
+	unsigned failed; /* columns that were tried and failed; bit per column */
 	void (*done)(struct raid_io *io);
 	struct list node; /* the caller's before submit and after done */
 	/* raid's own: */
 	struct raid *raid;
+	struct fiber *fiber;
 	unsigned pending, good;
+	bool any;
 	struct raid_leg {
 		struct disk_request request;
 		struct raid_io *io;
@@ -87,7 +93,10 @@ MUST_CHECK int raid_write(struct raid *raid, uint64_t vaddr, unsigned count, uns
 /* Columns of the segment on online drives, bit per column. */
 unsigned raid_columns_online(const struct raid *raid, const struct segment *segment);
 
-/* Flushes every online drive that is dirty (or all of them). */
+/*
+ * Flushes every online drive that is dirty (or all of them). A drive that fails a flush may have
+ * lost what it took before, so it is faulted at once if it may be.
+ */
 struct raid_flush {
 	void (*done)(struct raid_flush *flush);
 	int result; /* 0, or the first error of a drive that is still online after it */
@@ -98,6 +107,7 @@ struct raid_flush {
 		struct drive *drive;
 	} legs[SUPER_DRIVES_MAX];
 	struct raid *raid;
+	struct fiber *fiber;
 	bool waits; /* nothing was dirty: done comes from a task */
 	struct loop_task task;
 };
@@ -110,18 +120,31 @@ void raid_init(struct raid *raid, struct loop *loop, uint8_t chunk_shift);
 void raid_fini(struct raid *raid); /* detaches; closes no disk */
 
 /*
- * Appends drive `raid->drive_count` with its info; `disk` NULL: it is missing. -ENOMEM.
+ * Appends drive `raid->drive_count` with its info. `disk` NULL: it is missing (one that was online
+ * until now left at raid->ckpt). A disk of a drive that is not online is attached, but not used.
+ * -ENOMEM.
  */
 MUST_CHECK int raid_drive_add(struct raid *raid, const struct super_drive *info, struct disk *disk,
 			      const char *path);
 struct drive *raid_drive_find(struct raid *raid, const uint8_t guid[16]);
 
-/* Takes the drive out of use: state, left_ckpt. I/O in flight ends as it ends. */
+static inline bool raid_drive_online(const struct drive *drive)
+{
+	return drive->info.state == DRIVE_ONLINE && drive->channel;
+}
+
+/*
+ * Takes the drive out of use: state, left_ckpt = raid->ckpt. I/O in flight ends as it ends; the
+ * disk stays attached until raid_fini(), because some may be.
+ */
 void raid_drive_fault(struct raid *raid, struct drive *drive, enum drive_state state);
 
 /* --- Raw pages of the labels (fibers) ------------------------------------------------------- */
 
-/* `length` bytes at `offset` of one drive, with its own channel. FUA writes. */
+/*
+ * `length` bytes at `offset` of one drive. FUA writes. The buffer is aligned to a page. -ENODEV:
+ * the drive is missing.
+ */
 MUST_CHECK int raid_label_read(struct raid *raid, struct drive *drive, uint64_t offset,
 			       void *buffer, size_t length);
 MUST_CHECK int raid_label_write(struct raid *raid, struct drive *drive, uint64_t offset,

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of this folder share. */
+#ifndef POOL_RAID_PRIVATE_H
+#define POOL_RAID_PRIVATE_H
+
+#include <quoin/loop_fiber.h>
+
+#include "raid/raid.h"
+
+/* A request of the drive ended: counts errors, faults the drive when it is time, tells the pool. */
+void raid_drive_result(struct raid *raid, struct drive *drive, enum disk_op op, int result);
+
+#endif

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading the superblock rings of one drive. All 128 slots are judged; a slot that cannot be read
+ * or is damaged is passed over, so that one torn write costs one checkpoint at most.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include <quoin/base_assert.h>
+
+#include "raid/private.h"
+
+#define READ_BYTES (128 * KiB)
+#define READ_SLOTS ((unsigned)(READ_BYTES / PAGE_BYTES))
+_Static_assert(SUPER_RING_SLOTS % READ_SLOTS == 0, "a ring is read in whole pieces");
+
+struct ring_reader {
+	struct disk_channel *channel;
+	uint64_t drive_bytes;
+	struct super_candidate *candidates;
+	unsigned max, count;
+	unsigned newer, damaged;
+	int error;     /* the last one of a slot that could not be read */
+	uint8_t *page; /* READ_BYTES */
+	struct super super;
+	struct super newer_super;
+	struct disk_request request;
+	struct fiber *fiber;
+};
+
+static void read_ended(struct disk_request *request)
+{
+	struct ring_reader *reader = container_of(request, struct ring_reader, request);
+	struct fiber *fiber = reader->fiber;
+
+	reader->fiber = NULL;
+	fiber_wake(fiber);
+}
+
+static int read_slots(struct ring_reader *reader, bool back, unsigned slot, unsigned count)
+{
+	const struct iovec iov = {.iov_base = reader->page, .iov_len = (size_t)count << PAGE_SHIFT};
+
+	reader->request = (struct disk_request){
+		.op = DISK_READ,
+		.offset = super_offset(reader->drive_bytes, back, slot),
+		.length_bytes = iov.iov_len,
+		.iov = &iov,
+		.iov_count = 1,
+		.done = read_ended,
+	};
+	reader->fiber = fiber_self();
+	ASSERT(reader->fiber);
+	disk_submit(reader->channel, &reader->request);
+	while (reader->fiber)
+		fiber_park();
+	return reader->request.result;
+}
+
+/* Newest first, one of each checkpoint; the front ring comes first, so its copy stays. */
+static void keep(struct ring_reader *reader, bool back, unsigned slot)
+{
+	struct super_candidate *all = reader->candidates;
+	unsigned at = 0;
+
+	while (at < reader->count && all[at].super.ckpt > reader->super.ckpt)
+		at++;
+	if (at == reader->max)
+		return;
+	if (at < reader->count && all[at].super.ckpt == reader->super.ckpt)
+		return;
+	if (reader->count < reader->max)
+		reader->count++;
+	memmove(&all[at + 1], &all[at], (reader->count - at - 1) * sizeof(*all));
+	all[at].super = reader->super;
+	all[at].back = back;
+	all[at].slot = slot;
+}
+
+static void judge(struct ring_reader *reader, bool back, unsigned slot, const uint8_t *page)
+{
+	const int r = super_decode(page, back, slot, &reader->super);
+
+	if (r == 0)
+		keep(reader, back, slot);
+	else if (r == -EUCLEAN)
+		reader->damaged++;
+	else if (r == -ENOTSUP && reader->newer++ == 0)
+		reader->newer_super = reader->super;
+}
+
+static void read_piece(struct ring_reader *reader, bool back, unsigned first)
+{
+	if (read_slots(reader, back, first, READ_SLOTS) == 0) {
+		for (unsigned i = 0; i < READ_SLOTS; i++)
+			judge(reader, back, first + i, reader->page + (size_t)i * PAGE_BYTES);
+		return;
+	}
+	/* One bad sector must not hide its neighbours. */
+	for (unsigned i = 0; i < READ_SLOTS; i++) {
+		const int r = read_slots(reader, back, first + i, 1);
+
+		if (r == 0)
+			judge(reader, back, first + i, reader->page);
+		else
+			reader->error = r;
+	}
+}
+
+static int read_rings(struct ring_reader *reader)
+{
+	for (unsigned slot = 0; slot < 2 * SUPER_RING_SLOTS; slot += READ_SLOTS)
+		read_piece(reader, slot >= SUPER_RING_SLOTS, slot % SUPER_RING_SLOTS);
+	if (reader->count > 0)
+		return (int)reader->count;
+	if (reader->newer > 0) {
+		reader->candidates[0].super = reader->newer_super;
+		return -ENOTSUP;
+	}
+	if (reader->damaged > 0)
+		return -EUCLEAN;
+	/* What could not be read may have been one: only a drive that was read whole has none. */
+	return reader->error < 0 ? -EIO : -ENOENT;
+}
+
+int raid_super_read(struct disk_channel *channel, uint64_t drive_bytes,
+		    struct super_candidate *candidates, unsigned max)
+{
+	struct ring_reader *reader;
+	int r = -ENOMEM;
+
+	ASSERT(max > 0);
+	if (drive_bytes < 2 * LABEL_BYTES)
+		return -ENOENT;
+	reader = calloc(1, sizeof(*reader));
+	if (!reader)
+		return -ENOMEM;
+	reader->channel = channel;
+	reader->drive_bytes = drive_bytes;
+	reader->candidates = candidates;
+	reader->max = MIN(max, SPACE_KEEP + 1U);
+	reader->page = aligned_alloc(PAGE_BYTES, READ_BYTES);
+	if (reader->page)
+		r = read_rings(reader);
+	free(reader->page);
+	free(reader);
+	return r;
+}
