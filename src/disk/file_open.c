@@ -26,8 +26,7 @@
 #define BUSY_RETRIES 100
 #define BUSY_RETRY_NS 5000000
 
-/* The sentence for a failed open or stat. */
-static int open_failed(const char *path, int code, bool read_only, struct err *err)
+int disk_file_open_failed(const char *path, int code, bool read_only, struct err *err)
 {
 	switch (code) {
 	case ENOENT:
@@ -63,8 +62,7 @@ static int open_failed(const char *path, int code, bool read_only, struct err *e
 	}
 }
 
-/* Refuses what is neither a file nor a block device, before open() can have side effects. */
-static int kind_check(const char *path, mode_t mode, struct err *err)
+int disk_file_kind_check(const char *path, mode_t mode, struct err *err)
 {
 	if (S_ISREG(mode) || S_ISBLK(mode))
 		return 0;
@@ -155,19 +153,19 @@ static int open_and_lock(struct file_disk *disk, const struct disk_open_params *
 	int r;
 
 	if (stat(path, &st) < 0)
-		return open_failed(path, errno, params->read_only, err);
-	r = kind_check(path, st.st_mode, err);
+		return disk_file_open_failed(path, errno, params->read_only, err);
+	r = disk_file_kind_check(path, st.st_mode, err);
 	if (r < 0)
 		return r;
 	if (S_ISBLK(st.st_mode) && !params->shared)
 		flags |= O_EXCL;
 	r = exclusive_open(path, flags, !params->no_direct);
 	if (r < 0)
-		return open_failed(path, -r, params->read_only, err);
+		return disk_file_open_failed(path, -r, params->read_only, err);
 	disk->fd = r;
 	if (fstat(disk->fd, &st) < 0)
-		return open_failed(path, errno, params->read_only, err);
-	r = kind_check(path, st.st_mode, err);
+		return disk_file_open_failed(path, errno, params->read_only, err);
+	r = disk_file_kind_check(path, st.st_mode, err);
 	if (r < 0)
 		return r;
 	disk->disk.info.kind = S_ISBLK(st.st_mode) ? DISK_BLOCK_DEVICE : DISK_FILE;
