@@ -30,6 +30,7 @@ struct file_disk {
 struct file_channel {
 	struct disk_channel channel;
 	uint64_t look_again_ns; /* the size is looked at when a write comes after this */
+	unsigned file;		/* the descriptor's in the loop's table, or 0 */
 };
 
 /* The sentence for a failed open or stat; `code` is a positive errno. Returns it negated. */

@@ -25,6 +25,9 @@
  */
 #define BUSY_RETRIES 100
 #define BUSY_RETRY_NS 5000000
+/* And Linux 6.1 keeps a file that was registered with a ring for up to a second (quoin/loop_io.h).
+ */
+#define EXCLUSIVE_RETRIES 300
 
 int disk_file_open_failed(const char *path, int code, bool read_only, struct err *err)
 {
@@ -137,7 +140,7 @@ static int exclusive_open(const char *path, int flags, bool direct)
 	const struct timespec pause = {.tv_nsec = BUSY_RETRY_NS};
 	int fd = direct_open(path, flags, direct);
 
-	for (unsigned i = 0; fd == -EBUSY && i < BUSY_RETRIES; i++) {
+	for (unsigned i = 0; fd == -EBUSY && i < EXCLUSIVE_RETRIES; i++) {
 		nanosleep(&pause, NULL);
 		fd = direct_open(path, flags, direct);
 	}
@@ -242,13 +245,17 @@ static int file_attach(struct disk *base, struct loop *loop, struct disk_channel
 
 	if (!channel)
 		return -ENOMEM;
+	channel->file = loop_file_register(loop, container_of(base, struct file_disk, disk)->fd);
 	*ret_channel = &channel->channel;
 	return 0;
 }
 
 static void file_detach(struct disk_channel *base)
 {
-	free(container_of(base, struct file_channel, channel));
+	struct file_channel *channel = container_of(base, struct file_channel, channel);
+
+	loop_file_unregister(base->loop, channel->file);
+	free(channel);
 }
 
 static const struct disk_ops file_ops = {
