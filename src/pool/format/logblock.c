@@ -226,6 +226,7 @@ uint64_t log_block_seal(uint8_t block[PAGE_BYTES], struct log_header *header)
 	le64_put(block + 40, header->durable_upto);
 	le16_put(block + 48, header->used_bytes);
 	le16_put(block + 50, header->record_count);
+	le32_put(block + 52, header->life);
 	header->check = codec_check64(block, PAGE_BYTES, header->number);
 	le64_put(block + AT_CHECK, header->check);
 	return header->check;
@@ -252,6 +253,7 @@ int log_block_open(const uint8_t block[PAGE_BYTES], uint64_t pool_check, uint64_
 		.durable_upto = le64_get(block + 40),
 		.used_bytes = le16_get(block + 48),
 		.record_count = le16_get(block + 50),
+		.life = le32_get(block + 52),
 		.check = le64_get(block + AT_CHECK),
 	};
 

@@ -193,6 +193,8 @@ static void volume_counts_encode(const struct volume_record *record, uint8_t *to
 	le64_put(to + 248, record->reservation_bytes);
 	le64_put(to + 256, record->refreservation_bytes);
 	le64_put(to + 264, record->created_s);
+	le32_put(to + 336, record->charge_to);
+	le64_put(to + 344, record->referenced_meta);
 }
 
 void volume_record_encode(const struct volume_record *record, uint8_t to[RECORD_BYTES])
@@ -232,6 +234,8 @@ static void volume_fields_decode(const uint8_t *from, struct volume_record *reco
 	record->reservation_bytes = le64_get(from + 248);
 	record->refreservation_bytes = le64_get(from + 256);
 	record->created_s = le64_get(from + 264);
+	record->charge_to = le32_get(from + 336);
+	record->referenced_meta = le64_get(from + 344);
 }
 
 int volume_record_decode(const uint8_t from[RECORD_BYTES], struct volume_record *ret)
@@ -279,6 +283,7 @@ void snapshot_record_encode(const struct snapshot_record *record, uint8_t to[REC
 	deadlist_encode(&record->dead, to + 112, to + 176);
 	le64_put(to + 200, record->referenced);
 	le64_put(to + 208, record->unique);
+	le64_put(to + 408, record->referenced_meta);
 	field_text_copy(to + AT_SNAPSHOT_NAME, record->name, VOLUME_NAME_BYTES);
 	for (size_t i = 0; i < record->hold_count; i++)
 		field_text_copy(to + AT_SNAPSHOT_HOLDS + i * HOLD_TAG_BYTES, record->holds[i],
@@ -297,6 +302,7 @@ static void snapshot_fields_decode(const uint8_t *from, struct snapshot_record *
 	record->size_bytes = le64_get(from + 40);
 	record->referenced = le64_get(from + 200);
 	record->unique = le64_get(from + 208);
+	record->referenced_meta = le64_get(from + 408);
 }
 
 static int holds_decode(const uint8_t *from, struct snapshot_record *record)

@@ -91,7 +91,7 @@ struct snapshot_record {
 	uint64_t size_bytes;
 	struct node_ptr root;
 	struct deadlist dead;
-	uint64_t referenced;
+	uint64_t referenced, referenced_meta;
 	uint64_t unique; /* data blocks only this snapshot has */
 	char name[VOLUME_NAME_BYTES];
 	char holds[SNAPSHOT_HOLDS_MAX][HOLD_TAG_BYTES];

@@ -19,8 +19,7 @@ static unsigned hash_bits(uint32_t capacity)
 
 size_t delta_bytes(uint32_t capacity)
 {
-	return capacity * sizeof(struct delta_record) +
-	       (sizeof(uint32_t) << hash_bits(capacity));
+	return capacity * sizeof(struct delta_record) + (sizeof(uint32_t) << hash_bits(capacity));
 }
 
 int delta_init(struct delta *delta, uint32_t capacity)

@@ -20,10 +20,10 @@
 #include "format/logblock.h"
 #include "raid/raid.h"
 
-#define LOG_BUFFERS 256	  /* blocks in memory */
-#define LOG_RUN 32	  /* blocks of one write */
-#define LOG_WRITES_MAX 8  /* writes in flight */
-#define LOG_WRITE_OUT 16  /* sealed blocks that are worth a write of their own */
+#define LOG_BUFFERS 256		       /* blocks in memory */
+#define LOG_RUN 32		       /* blocks of one write */
+#define LOG_WRITES_MAX 8	       /* writes in flight */
+#define LOG_WRITE_OUT 16	       /* sealed blocks that are worth a write of their own */
 #define LOG_SETTLE_NS (10 * NS_PER_MS) /* idle so long: the last group is declared durable */
 
 struct log_write {
@@ -52,19 +52,19 @@ struct log {
 	uint32_t life; /* of this import: in every block */
 	uint64_t generation;
 
-	uint64_t tail;		  /* blocks below may be overwritten */
-	uint64_t durable_upto;	  /* last block of the last durable group */
-	uint64_t first_unfinished; /* all blocks below are on the drives */
-	uint64_t first_unwritten; /* all blocks below were submitted */
-	uint64_t fill;		  /* the block being filled */
-	struct log_header header; /* of the block being filled */
-	uint64_t prev_check;	  /* of block fill - 1 */
-	uint64_t records;	  /* appended since the last group's end */
+	uint64_t tail;				  /* blocks below may be overwritten */
+	uint64_t durable_upto;			  /* last block of the last durable group */
+	uint64_t first_unfinished;		  /* all blocks below are on the drives */
+	uint64_t first_unwritten;		  /* all blocks below were submitted */
+	uint64_t fill;				  /* the block being filled */
+	struct log_header header;		  /* of the block being filled */
+	uint64_t prev_check;			  /* of block fill - 1 */
+	uint64_t records;			  /* appended since the last group's end */
 	uint64_t finished_bits[LOG_BUFFERS / 64]; /* of the window from first_unfinished */
 	uint8_t *buffers;
 
 	bool committing;
-	bool flushing;	       /* the commit's flush is under way */
+	bool flushing;		/* the commit's flush is under way */
 	unsigned commit_writes; /* its writes that are */
 	uint64_t commit_end;
 	struct raid_flush flush;
@@ -73,7 +73,7 @@ struct log {
 	struct loop_task task;
 	struct loop_timer settle;
 	struct log_write writes[LOG_WRITES_MAX];
-	int error;	      /* sticky */
+	int error;	       /* sticky */
 	unsigned barriers_off; /* enum pool_barrier */
 
 	void (*room)(void *data); /* blocks were written, or the tail moved */

@@ -105,7 +105,7 @@ static inline unsigned segment_bitmap_pages(const struct segment *segment)
 	return (segment->slot_count + BITMAP_PAGE_SLOTS - 1) / BITMAP_PAGE_SLOTS;
 }
 
-/* After all pages of an import are in: used, but not ref -> freed by `ckpt` (the oldest list). */
+/* After all pages of an import are in: used, but not ref -> as if the last checkpoint freed it. */
 void space_loaded(struct space *space);
 
 /* --- Slots -------------------------------------------------------------------------------- */

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What verbs are made of: the table of volumes and snapshots, gates, and tasks that run within a
+ * checkpoint.
+ *
+ * A verb (1) takes the admin lock, (2) judges its arguments against the committed records, (3)
+ * closes gates where requests must not run meanwhile, (4) has a task changed the `next` records
+ * within a checkpoint, which makes it atomic and durable, (5) opens gates and gives the lock back.
+ * Only the creation of snapshots goes through the log instead, and takes no checkpoint.
+ */
+#ifndef POOL_ENGINE_ADMIN_H
+#define POOL_ENGINE_ADMIN_H
+
+#include "engine/engine.h"
+
+/* --- volume.c: the table ------------------------------------------------------------------- */
+
+/* By number; NULL: none. */
+struct volume *volume_at(const struct pool *pool, uint32_t id);
+struct snapshot *snapshot_at(const struct pool *pool, uint32_t id);
+
+/* Live ones, by name. */
+struct volume *volume_find(const struct pool *pool, const char *name);
+struct snapshot *snapshot_find(const struct pool *pool, uint32_t volume, const char *name);
+
+/* "NAME@SNAP"; -EINVAL, -ENOENT with a sentence. */
+MUST_CHECK int snapshot_parse(const struct pool *pool, const char *name,
+			      struct snapshot **ret_snapshot, struct err *err);
+MUST_CHECK int volume_get(const struct pool *pool, const char *name, struct volume **ret_volume,
+			  struct err *err);
+
+/* A new object with the lowest free number; both records are zero (state NONE) until a task, or
+ * the log, fills them. -ENOSPC (POOL_VOLUMES_MAX, POOL_SNAPSHOTS_MAX), -ENOMEM. */
+MUST_CHECK int volume_add(struct pool *pool, struct volume **ret_volume);
+MUST_CHECK int snapshot_add(struct pool *pool, struct snapshot **ret_snapshot);
+/* The same with a given number (import). -EEXIST, -EUCLEAN (beyond the maximum), -ENOMEM. */
+MUST_CHECK int volume_add_at(struct pool *pool, uint32_t id, struct volume **ret_volume);
+MUST_CHECK int snapshot_add_at(struct pool *pool, uint32_t id, struct snapshot **ret_snapshot);
+void volume_remove(struct pool *pool, struct volume *volume);
+void snapshot_remove(struct pool *pool, struct snapshot *snapshot);
+
+/*
+ * The snapshot of the same volume whose next.prev is this one; NULL: the head follows. In the
+ * records being made.
+ */
+struct snapshot *snapshot_after(const struct pool *pool, const struct snapshot *snapshot);
+
+/* Epoch of a snapshot by number, in the records being made; 0 for number 0. */
+uint32_t snapshot_epoch(const struct pool *pool, uint32_t id);
+
+/* Sums that admission uses, after records changed: block_count, unmet_total, counts, clones. */
+void volumes_recount(struct pool *pool);
+
+uint64_t pool_wall_s(const struct pool *pool);
+
+/* --- Gates ----------------------------------------------------------------------------------- */
+
+/* [fiber] New requests of the volume wait; returns when none is under way. */
+void volume_gate_close(struct volume *volume);
+void volume_gate_open(struct volume *volume);
+
+/* [fiber] New partial writes wait; returns when all partial blocks (but stuck ones) are whole. */
+void volume_patches_close(struct volume *volume);
+void volume_patches_open(struct volume *volume);
+
+/* --- checkpoint.c ---------------------------------------------------------------------------- */
+
+/* [fiber] One verb at a time. */
+void admin_lock(struct pool *pool);
+void admin_unlock(struct pool *pool);
+
+/*
+ * [fiber, lock held] Runs `task` in the next checkpoint that freezes after this call: after the
+ * merge, when all `next` records (roots, counters, deadlists) are as of the freeze. It changes
+ * `next` records only, and may park and do I/O. When it returns negative errno it must have changed
+ * nothing; the checkpoint is made without it. Returns its result when the checkpoint is committed,
+ * or -EIO when that failed. -EROFS: the pool is imported read-only.
+ */
+MUST_CHECK int checkpoint_task(struct pool *pool, int (*task)(struct pool *pool, void *arg),
+			       void *arg);
+
+/* [fiber] Waits for a checkpoint that freezes after this call. */
+MUST_CHECK int checkpoint_wait(struct pool *pool);
+
+/* Asks for one soon. */
+void checkpoint_request(struct pool *pool);
+
+/* 0, or why the pool takes no changes (-EROFS, -EIO), with a sentence. */
+MUST_CHECK int pool_writable(const struct pool *pool, struct err *err);
+
+/* Sticky: nothing is committed any more. The first reason stays. */
+void pool_suspend(struct pool *pool, int error, const char *what);
+
+/* --- sink.c: who gets what a merge or a walk lets go -------------------------------------------
+ */
+
+/*
+ * Lets go of a volume's blocks and pages by the rules of ownership: born after its last snapshot
+ * -> free; else into the head's deadlist (gathered; sink_flush() appends it). Counters of the
+ * volume's `next` record, and of the last snapshot's `unique`, follow.
+ */
+#define SINK_DEAD_MAX 8192
+struct volume_sink {
+	struct map_sink sink;
+	struct pool *pool;
+	struct volume *volume;
+	uint32_t last_epoch; /* of next.last_snapshot */
+	uint32_t prev_epoch; /* of the one before it, when it is in the volume's own chain */
+	bool own_last;	     /* the last snapshot is of this volume, not its origin */
+	size_t dead_count;
+	struct dead_entry *dead; /* SINK_DEAD_MAX */
+};
+MUST_CHECK int volume_sink_init(struct volume_sink *sink, struct volume *volume); /* -ENOMEM */
+void volume_sink_fini(struct volume_sink *sink);
+/* [fiber] Appends what was gathered to volume->next.dead. */
+MUST_CHECK int volume_sink_flush(struct volume_sink *sink);
+
+/* --- destroy.c: what goes on in the background -------------------------------------------------
+ */
+
+/*
+ * [fiber, within a checkpoint] Frees some of what is being destroyed, at most about `budget`
+ * blocks. *ret_more: there is more for the next checkpoint.
+ */
+MUST_CHECK int destroy_step(struct pool *pool, size_t budget, bool *ret_more);
+
+#endif

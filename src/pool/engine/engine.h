@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The engine from inside: what a pool is made of, and who does what with it.
+ *
+ *   volume.c    the table of volumes and snapshots      lookup.c  where a block is now
+ *   device.c    the block device in front               admit.c   may a write begin
+ *   write.c     blind writes                            read.c    verified reads
+ *   patch.c     writes of less than a block             trim.c    discards and zeroes
+ *   repair.c    blocks whose check failed               checkpoint.c, merge.c, tables.c
+ *   open.c, replay.c, create.c  import and creation     verb*.c   what people ask for
+ *
+ * Truth about a block: active delta, frozen delta, tree (lookup.c is the only one who asks). A
+ * checkpoint works on the `next` records; `rec` is what is committed. The home loop's thread only.
+ */
+#ifndef POOL_ENGINE_ENGINE_H
+#define POOL_ENGINE_ENGINE_H
+
+#include <quoin/loop_fiber.h>
+#include <quoin/pool.h>
+
+#include "journal/delta.h"
+#include "journal/log.h"
+#include "map/map.h"
+
+#define WIO_BLOCKS 32	 /* blocks of one device write */
+#define RIO_BLOCKS 32	 /* blocks of one piece of a read */
+#define WRITE_TRIES 3	 /* of a data write, each elsewhere */
+#define PATCHES_MAX 1024 /* partial blocks waiting for their rest */
+#define IN_FLIGHT_BUCKETS 4096
+#define TRIM_POINTS_MAX 32	     /* shorter trims are points, not ranges */
+#define SEQ_JUMP (UINT64_C(1) << 20) /* at import: no seq of a lost log comes again */
+#define EPOCH_MAX UINT32_C(0xfffffff0)
+
+struct engine_memory {
+	uint32_t delta_records; /* of each of the two */
+	size_t cache_pages, freed_max;
+	unsigned buffer_pages, wios, rios, runs;
+};
+
+struct snapshot {
+	uint32_t id;
+	struct snapshot_record rec, next;
+	bool pending; /* cut in a delta that is not merged: no root yet */
+	unsigned clones;
+};
+
+struct volume {
+	struct pool *pool;
+	uint32_t id;
+	struct volume_record rec, next;
+	uint64_t block_count; /* of the size in force */
+	unsigned open_count;
+	bool gated;		 /* requests wait in `waiting` */
+	bool paused;		 /* writes wait for space in `starved` */
+	struct list waiting;	 /* block_request.node */
+	struct list starved;	 /* the same */
+	uint64_t starved_commit; /* checkpoint after which the starved give up */
+	unsigned in_flight[2];	 /* device writes, by phase: trims wait for one phase to end */
+	unsigned phase;
+	struct list trims; /* requests whose range waits for its turn */
+	struct list trims_draining;
+	unsigned patch_count;
+	bool patches_closed;   /* partial writes wait: a snapshot or a trim is about to be made */
+	uint64_t pending[2];   /* blocks in the active and the frozen delta */
+	unsigned cuts_pending; /* snapshots not merged */
+};
+
+/* A partial block: sectors that were written, waiting for the rest to be read. */
+struct patch {
+	struct list node;      /* pool->patches_free, or patch_buckets */
+	struct volume *volume; /* NULL: free */
+	uint64_t block;
+	uint64_t seq; /* of its newest sector */
+	uint8_t mask; /* sectors that are there */
+	bool merging; /* its rest is being read or the whole being written */
+	bool stuck;   /* the rest cannot be read */
+	uint8_t *page;
+};
+
+struct wio_block {
+	struct volume *volume;
+	struct block_request *request; /* NULL: a patch */
+	uint64_t block;
+	uint8_t *page;
+	unsigned phase;
+	uint64_t patch_seq; /* a patch's content as of this seq */
+	uint8_t entry[ENTRY_BYTES];
+};
+
+/* A device write of blocks that lie side by side. */
+struct wio {
+	struct raid_io io;
+	struct list node;
+	struct pool *pool;
+	unsigned count, tries;
+	unsigned inserted; /* blocks that are recorded */
+	struct wio_block blocks[WIO_BLOCKS];
+	struct iovec iov[WIO_BLOCKS];
+};
+
+/* What a request keeps in its driver words. */
+struct volume_request {
+	struct device *device;
+	struct loop_message message;
+	struct loop *loop; /* where it came from */
+	struct block_channel *channel;
+	unsigned parts; /* outstanding, +1 while it is being split */
+	int result;
+	uint64_t at; /* split up to this byte */
+	bool logged; /* has its commit behind it */
+	struct log_waiter waiter;
+	uint64_t seq; /* of a trim */
+};
+
+/* An open volume or snapshot. */
+struct device {
+	struct block_device block;
+	struct pool *pool;
+	struct volume *volume;	   /* NULL for a snapshot */
+	struct snapshot *snapshot; /* NULL for a volume */
+	bool read_only;
+};
+
+struct pool {
+	struct loop *loop;
+	struct raid raid;
+	struct space *space;
+	struct pages *pages;
+	struct log log;
+	struct delta deltas[2];
+	unsigned active; /* deltas[active]; the other one is frozen or empty */
+	uint32_t *order, *order_scratch;
+	struct engine_memory memory;
+	struct super super; /* as of the last commit; drives are in raid */
+	uint64_t seq;	    /* the next one */
+	uint32_t epoch;	    /* of what is inserted now */
+	bool read_only, closing;
+	int error; /* sticky: suspended */
+	char problem[256];
+	unsigned barriers_off;
+	uint64_t (*wall_clock_s)(void *data);
+	void (*changed)(void *data);
+	void *data;
+	struct random random;
+	uint64_t memory_bytes;
+
+	struct volume **volumes; /* by number; NULL = none */
+	uint32_t volume_limit;
+	struct snapshot **snapshots;
+	uint32_t snapshot_limit, snapshot_capacity;
+	unsigned volume_count, snapshot_count; /* live ones */
+
+	uint8_t *buffers; /* bounce pages */
+	uint8_t **buffers_free;
+	unsigned buffers_free_count;
+	struct wio *wios;
+	struct list wios_free;
+	struct rio *rios;
+	struct list rios_free;
+	struct run *runs;
+	struct list runs_free;
+	struct list incoming;	  /* requests to start, in order */
+	struct list wios_logging; /* written, waiting for room in the log */
+	struct list rios_waiting; /* for runs, buffers */
+	struct loop_task work;
+	unsigned writes_in_flight; /* blocks admitted and not recorded */
+	unsigned reads_in_flight;  /* rios */
+	uint16_t in_flight_blocks[IN_FLIGHT_BUCKETS];
+
+	struct patch *patches;
+	struct list patches_free;
+	struct list patch_buckets[64];
+	unsigned patches_used;
+
+	struct fiber *repairer;
+	struct list repairs; /* rios */
+	struct fiber *patcher;
+
+	struct checkpointer *checkpointer;
+	struct fiber *admin_owner; /* one verb at a time */
+	struct list admin_waiters;
+	unsigned admin_waiting;
+
+	uint64_t pending_total; /* of all volumes, both deltas */
+	uint64_t unmet_total;	/* promised to volumes and not used, slots */
+	uint64_t replayed, healed, bad_blocks;
+	uint64_t discards_in_flight;
+	struct fiber *heart;
+	uint64_t beat;
+};
+
+static inline struct delta *pool_delta(struct pool *pool)
+{
+	return &pool->deltas[pool->active];
+}
+
+static inline struct volume_request *request_words(struct block_request *request)
+{
+	return (struct volume_request *)(void *)request->driver;
+}
+
+#endif

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Space, within: the drives and their chunks, the segments with what others need not see, the
+ * lanes that hand out slots, and the lists of freed ones.
+ *
+ * A *lane* is where slots of one kind come from: one for each drive group's data, one for all
+ * metadata. It fills its active segment along a cursor; its other segments with free slots stand
+ * in a heap by how many they have, so the next one is found without a look at all of them.
+ */
+#ifndef POOL_SPACE_PRIVATE_H
+#define POOL_SPACE_PRIVATE_H
+
+#include "space/space.h"
+
+#define SPACE_LANES (SPACE_GROUPS_MAX + 1)
+#define SPACE_LANE_META SPACE_GROUPS_MAX
+#define SPACE_HEAP_NONE UINT32_MAX
+#define SPACE_SLOT_WORDS (SEGMENT_BITMAPS_MAX * BITMAP_PAGE_SLOTS / 64)
+
+#define FREED_BLOCK_SLOTS 509 /* a block is 4 KiB */
+#define FREED_FAN_BITS 6      /* lists are put in order by so many bits of the segment at a time */
+#define FREED_FAN (1U << FREED_FAN_BITS)
+
+struct cell {
+	struct segment segment;
+	uint32_t heap_index; /* SPACE_HEAP_NONE: not in the heap */
+	/* From an import: used, but not ref. Allocated when loaded, as space_loaded() cannot fail.
+	 */
+	uint64_t *stale_bits;
+};
+
+struct lane {
+	struct cell *active; /* not in the heap */
+	uint32_t cursor;     /* slots of the active one below are passed */
+	uint32_t segment_count;
+	struct cell **heap; /* has room for all segments of the lane */
+	uint32_t heap_count;
+	uint32_t heap_capacity;
+};
+
+struct drive_chunks {
+	struct space_drive drive;
+	uint32_t free_count;
+	uint32_t data_count; /* chunks in data segments */
+	uint32_t first_free; /* chunks below are taken */
+	uint64_t *taken;
+};
+
+struct freed_block {
+	struct list node;
+	size_t count;
+	uint64_t vaddrs[FREED_BLOCK_SLOTS];
+};
+
+struct freed_list {
+	struct list blocks; /* all but the last are full */
+	size_t count;
+};
+
+struct freed {
+	size_t max;
+	struct freed_block *memory;
+	struct list idle;
+	struct freed_list active, frozen;
+	struct freed_list waiting[SPACE_KEEP]; /* a ring */
+	unsigned oldest;
+	unsigned stale_commits;		    /* until the stale bits are free; 0: there are none */
+	uint64_t scratch[SPACE_SLOT_WORDS]; /* slots of one segment that become free; else clear */
+};
+
+struct space {
+	uint32_t chunk_slots;
+	uint32_t segment_limit;
+	uint32_t id_hint; /* lower numbers are taken */
+	unsigned drive_count;
+	unsigned group_count; /* numbers of groups are below */
+	unsigned turn;	      /* data: the group */
+	unsigned turn_left;   /* slots */
+	struct space_sums sums;
+	uint32_t group_segments[SPACE_GROUPS_MAX]; /* data */
+	struct drive_chunks drives[SUPER_DRIVES_MAX];
+	struct lane lanes[SPACE_LANES];
+	struct freed freed;
+	struct cell *cells[SPACE_SEGMENTS_MAX];
+};
+
+struct released {
+	bool (*call)(void *data, uint64_t vaddr, unsigned count);
+	void *data;
+};
+
+static inline struct cell *cell_of(struct segment *segment)
+{
+	return container_of(segment, struct cell, segment);
+}
+
+static inline uint64_t *space_used_sum(struct space *space, const struct segment *segment)
+{
+	return segment->class == SEGMENT_DATA ? &space->sums.data_used : &space->sums.meta_used;
+}
+
+static inline uint64_t *space_refs_sum(struct space *space, const struct segment *segment)
+{
+	return segment->class == SEGMENT_DATA ? &space->sums.data_refs : &space->sums.meta_refs;
+}
+
+/* The bits of a word of a bitmap that lie within [first, end). They must meet. */
+static inline uint64_t space_word_mask(size_t word, size_t first, size_t end)
+{
+	const size_t low = first > word * 64 ? first - word * 64 : 0;
+	const size_t high = end - word * 64;
+	const uint64_t below = high >= 64 ? UINT64_MAX : (UINT64_C(1) << high) - 1;
+
+	return below & UINT64_MAX << low;
+}
+
+/* The segment of a vaddr that our own structures hold: it is there, and has bits. */
+struct cell *space_cell(const struct space *space, uint64_t vaddr);
+
+/* alloc.c */
+MUST_CHECK int space_lane_reserve(struct space *space, struct cell *cell);
+void space_lane_join(struct space *space, struct cell *cell); /* after space_lane_reserve() */
+void space_lane_fix(struct space *space, struct cell *cell);  /* its free slots or drives changed */
+void space_lanes_fini(struct space *space);
+/* Used and not ref slots become free. */
+void space_slots_clear(struct space *space, struct cell *cell, uint32_t slot, unsigned count);
+
+/* chunk.c */
+MUST_CHECK int space_drives_init(struct space *space, const struct space_params *params);
+void space_drives_fini(struct space *space);
+/* Fills class, group, profile and columns of a new segment; takes nothing. -ENOSPC. */
+MUST_CHECK int space_columns_choose(const struct space *space, struct segment *segment);
+bool space_columns_valid(const struct space *space, const struct segment_record *record);
+void space_columns_take(struct space *space, const struct segment *segment);
+void space_total_update(struct space *space);
+
+/* freed.c */
+MUST_CHECK int space_freed_init(struct freed *freed, size_t freed_max);
+void space_freed_fini(struct freed *freed);
+void space_freed_add(struct space *space, struct freed_list *list, uint64_t vaddr);
+
+#endif

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Space: where segments lie, the order slots are given in, what is refused, and the sums. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include <quoin/base_bitmap.h>
+
+#include "space/space.h"
+
+#define SLOTS 256 /* of a chunk of 1 MiB */
+
+static struct space *open_space(const struct space_drive *drives, unsigned count)
+{
+	const struct space_params params = {
+		.chunk_shift = 20, .drive_count = count, .drives = drives, .freed_max = 2000};
+	struct space *space;
+
+	assert_int_equal(space_new(&params, &space), 0);
+	return space;
+}
+
+static struct segment *add(struct space *space, enum segment_class class, unsigned group)
+{
+	struct segment *segment = NULL;
+
+	assert_int_equal(space_segment_add(space, class, group, 7, &segment), 0);
+	return segment;
+}
+
+static void column_is(const struct segment *segment, unsigned index, unsigned drive, uint32_t chunk)
+{
+	assert_true(index < segment->column_count);
+	assert_int_equal(segment->columns[index].drive, drive);
+	assert_int_equal(segment->columns[index].chunk, chunk);
+}
+
+static void one_drive(void **state)
+{
+	const struct space_drive drive = {.chunk_count = 4, .usable = true};
+	struct space *space = open_space(&drive, 1);
+	struct space_sums sums;
+	struct segment *segment;
+
+	space_sums(space, &sums);
+	assert_int_equal(sums.data_total, 4 * SLOTS);
+	segment = add(space, SEGMENT_DATA, 0);
+	assert_int_equal(segment->profile, PROFILE_SINGLE);
+	column_is(segment, 0, 0, 0);
+	segment = add(space, SEGMENT_META, 0);
+	assert_int_equal(segment->profile, PROFILE_MIRROR);
+	column_is(segment, 0, 0, 1);
+	column_is(segment, 1, 0, 2);
+	assert_int_equal(space_segment_add(space, SEGMENT_LOG, 0, 7, &segment), -ENOSPC);
+	space_sums(space, &sums);
+	assert_int_equal(sums.data_total, 2 * SLOTS);
+	assert_int_equal(sums.chunks_free, 1);
+	space_free(space);
+}
+
+static void mirror_of_three(void **state)
+{
+	struct space_drive drives[3] = {
+		{.chunk_count = 4, .usable = true},
+		{.chunk_count = 5, .usable = true},
+		{.chunk_count = 6, .usable = true},
+	};
+	struct space *space = open_space(drives, 3);
+	struct segment *segment;
+
+	assert_int_equal(add(space, SEGMENT_DATA, 0)->column_count, 3);
+	assert_int_equal(add(space, SEGMENT_META, 0)->column_count, 3);
+	space_drive_usable(space, 0, false);
+	segment = add(space, SEGMENT_DATA, 0);
+	assert_int_equal(segment->column_count, 2);
+	column_is(segment, 0, 2, 2);
+	column_is(segment, 1, 1, 2);
+	space_drive_usable(space, 2, false);
+	column_is(add(space, SEGMENT_DATA, 0), 0, 1, 3);
+	space_drive_usable(space, 1, false);
+	assert_int_equal(space_segment_add(space, SEGMENT_DATA, 0, 7, &segment), -ENOSPC);
+	space_free(space);
+}
+
+static void meta_stays_in_one_mirror(void **state)
+{
+	const struct space_drive drives[4] = {
+		{.chunk_count = 9, .group = 0, .usable = true},
+		{.chunk_count = 5, .group = 0, .usable = true},
+		{.chunk_count = 8, .group = 1, .usable = true},
+		{.chunk_count = 8, .group = 1, .usable = true},
+	};
+	struct space *space = open_space(drives, 4);
+	struct segment *segment = add(space, SEGMENT_META, 0);
+
+	column_is(segment, 0, 2, 0);
+	column_is(segment, 1, 3, 0);
+	space_free(space);
+}
+
+static void meta_on_two_single_drives(void **state)
+{
+	const struct space_drive drives[3] = {
+		{.chunk_count = 2, .group = 0, .usable = true},
+		{.chunk_count = 9, .group = 1, .usable = true},
+		{.chunk_count = 8, .group = 2, .usable = true},
+	};
+	struct space *space = open_space(drives, 3);
+	struct segment *segment = add(space, SEGMENT_LOG, 0);
+	struct space_sums sums;
+
+	column_is(segment, 0, 1, 0);
+	column_is(segment, 1, 2, 0);
+	assert_null(segment->used_bits);
+	space_sums(space, &sums);
+	assert_int_equal(sums.log_slots, SLOTS);
+	space_free(space);
+}
+
+static void records_are_judged(void **state)
+{
+	const struct space_drive drives[2] = {
+		{.chunk_count = 4, .group = 0, .usable = true},
+		{.chunk_count = 4, .group = 1, .usable = true},
+	};
+	struct space *space = open_space(drives, 2);
+	struct segment_record good = {.class = SEGMENT_META,
+				      .profile = PROFILE_MIRROR,
+				      .column_count = 2,
+				      .slot_count = SLOTS,
+				      .columns = {{0, 1}, {1, 1}}};
+	struct segment_record bad[9];
+
+	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++)
+		bad[i] = good;
+	bad[0].columns[1].chunk = 4;
+	bad[1].columns[1].drive = 2;
+	bad[2].columns[1].drive = 0; /* the same chunk twice */
+	bad[3].profile = PROFILE_SINGLE;
+	bad[4].column_count = 1;
+	bad[4].profile = PROFILE_SINGLE;
+	bad[5].slot_count = 2 * SLOTS;
+	bad[6].class = SEGMENT_DATA; /* columns in two groups */
+	bad[7].used = SLOTS + 1;
+	bad[8].bitmaps[1].vaddr = 5;
+	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_int_equal(space_segment_load(space, 1, &bad[i]), -EUCLEAN);
+	assert_int_equal(space_segment_load(space, 0, &good), -EUCLEAN);
+	assert_int_equal(space_segment_load(space, SPACE_SEGMENTS_MAX, &good), -EUCLEAN);
+	assert_int_equal(space_segment_load(space, 2, &good), 0);
+	assert_int_equal(space_segment_load(space, 3, &good), -EUCLEAN); /* taken */
+	good.columns[0].chunk = good.columns[1].chunk = 2;
+	assert_int_equal(space_segment_load(space, 2, &good), -EUCLEAN); /* is there */
+	assert_int_equal(add(space, SEGMENT_DATA, 0)->id, 1);
+	space_free(space);
+}
+
+static void runs_over_holes_emptiest_first(void **state)
+{
+	const struct space_drive drive = {.chunk_count = 4, .usable = true};
+	struct space *space = open_space(&drive, 1);
+	struct segment *segment = add(space, SEGMENT_DATA, 0);
+	uint64_t vaddr = 0;
+
+	assert_int_equal(space_alloc(space, SEGMENT_DATA, SLOTS, &vaddr), SLOTS);
+	assert_int_equal(space_alloc(space, SEGMENT_DATA, 1, &vaddr), 0);
+	space_unalloc(space, vaddr_make(1, 10), 5);
+	space_unalloc(space, vaddr_make(1, 20), 3);
+	assert_int_equal(space_alloc(space, SEGMENT_DATA, 9, &vaddr), 5);
+	assert_int_equal(vaddr, vaddr_make(1, 10));
+	space_unalloc(space, vaddr_make(1, 10), 1);
+	assert_int_equal(space_alloc(space, SEGMENT_DATA, 2, &vaddr), 2);
+	assert_int_equal(vaddr, vaddr_make(1, 20));
+	add(space, SEGMENT_DATA, 0);
+	assert_int_equal(space_alloc(space, SEGMENT_DATA, 2, &vaddr), 1); /* along it first */
+	assert_int_equal(vaddr, vaddr_make(1, 22));
+	assert_int_equal(space_alloc(space, SEGMENT_DATA, 2, &vaddr), 2);
+	assert_int_equal(vaddr, vaddr_make(2, 0));
+	space_segment(space, 2)->closed = true;
+	assert_int_equal(space_alloc(space, SEGMENT_DATA, 2, &vaddr), 1);
+	assert_int_equal(vaddr, vaddr_make(1, 10));
+	assert_int_equal(space_alloc(space, SEGMENT_DATA, 2, &vaddr), 0);
+	assert_int_equal(segment->used, SLOTS);
+	space_free(space);
+}
+
+static void groups_take_turns(void **state)
+{
+	const struct space_drive drives[2] = {
+		{.chunk_count = 4, .group = 0, .usable = true},
+		{.chunk_count = 4, .group = 1, .usable = true},
+	};
+	struct space *space = open_space(drives, 2);
+	uint64_t vaddr = 0;
+
+	add(space, SEGMENT_DATA, 1);
+	assert_int_equal(space_alloc(space, SEGMENT_DATA, 8, &vaddr), 8); /* 0 has none */
+	add(space, SEGMENT_DATA, 0);
+	assert_int_equal(space_alloc(space, SEGMENT_DATA, 99, &vaddr), SPACE_STRIPE_SLOTS - 8);
+	assert_int_equal(vaddr, vaddr_make(1, 8));
+	assert_int_equal(space_alloc(space, SEGMENT_DATA, 99, &vaddr), SPACE_STRIPE_SLOTS);
+	assert_int_equal(vaddr, vaddr_make(2, 0));
+	assert_int_equal(space_alloc(space, SEGMENT_DATA, 1, &vaddr), 1);
+	assert_int_equal(vaddr, vaddr_make(1, SPACE_STRIPE_SLOTS));
+	space_drive_usable(space, 1, false);
+	assert_int_equal(space_alloc(space, SEGMENT_DATA, 1, &vaddr), 1);
+	assert_int_equal(vaddr, vaddr_make(2, SPACE_STRIPE_SLOTS));
+	space_free(space);
+}
+
+static void refs_make_dirty(void **state)
+{
+	const struct space_drive drive = {.chunk_count = 4, .usable = true};
+	struct space *space = open_space(&drive, 1);
+	struct segment *segment = add(space, SEGMENT_DATA, 0);
+	struct segment_record record;
+	uint8_t page[PAGE_BYTES];
+	uint64_t vaddr = 0;
+
+	assert_true(segment->record_dirty);
+	segment->record_dirty = false;
+	assert_int_equal(space_alloc(space, SEGMENT_DATA, 12, &vaddr), 12);
+	assert_int_equal(segment->bitmap_dirty, 0);
+	space_ref(space, vaddr + 9);
+	assert_int_equal(segment->bitmap_dirty, 1);
+	assert_true(segment->record_dirty);
+	space_bitmap_encode(segment, 0, page);
+	assert_int_equal(page[1], 2);
+	space_segment_encode(segment, &record);
+	assert_int_equal(record.used, 1);
+	assert_int_equal(record.birth_ckpt, 7);
+	segment->bitmap_dirty = 0;
+	space_unref(space, vaddr + 9);
+	assert_int_equal(segment->bitmap_dirty, 1);
+	assert_int_equal(space_freed_room(space), 1999);
+	space_free(space);
+}
+
+struct trims {
+	unsigned calls;
+	uint64_t vaddr;
+	unsigned count;
+};
+
+static bool keep(void *data, uint64_t vaddr, unsigned count)
+{
+	struct trims *trims = data;
+
+	trims->calls++;
+	trims->vaddr = vaddr;
+	trims->count = count;
+	return true;
+}
+
+static void long_runs_are_offered(void **state)
+{
+	const struct space_drive drive = {.chunk_count = 4, .usable = true};
+	struct space *space = open_space(&drive, 1);
+	struct segment *segment = add(space, SEGMENT_DATA, 0);
+	struct trims trims = {0};
+	uint64_t vaddr = 0;
+
+	assert_int_equal(space_alloc(space, SEGMENT_DATA, SLOTS, &vaddr), SLOTS);
+	for (unsigned i = 0; i < SPACE_TRIM_SLOTS; i++) /* in no order */
+		space_supersede(space, vaddr + 60 + i * 5 % SPACE_TRIM_SLOTS);
+	for (unsigned i = 0; i < SPACE_TRIM_SLOTS - 1; i++)
+		space_supersede(space, vaddr + 100 + i);
+	space_freeze(space);
+	for (unsigned i = 0; i < SPACE_KEEP; i++) {
+		space_commit(space, keep, &trims);
+		assert_int_equal(segment->used, SLOTS);
+	}
+	space_commit(space, keep, &trims);
+	assert_int_equal(trims.calls, 1);
+	assert_int_equal(trims.vaddr, vaddr + 60);
+	assert_int_equal(trims.count, SPACE_TRIM_SLOTS);
+	assert_int_equal(segment->used, SLOTS - SPACE_TRIM_SLOTS + 1);
+	space_unalloc(space, trims.vaddr, trims.count);
+	assert_int_equal(segment->used, SLOTS - 2 * SPACE_TRIM_SLOTS + 1);
+	assert_int_equal(space_freed_room(space), 2000);
+	space_free(space);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(one_drive),
+		cmocka_unit_test(mirror_of_three),
+		cmocka_unit_test(meta_stays_in_one_mirror),
+		cmocka_unit_test(meta_on_two_single_drives),
+		cmocka_unit_test(records_are_judged),
+		cmocka_unit_test(runs_over_holes_emptiest_first),
+		cmocka_unit_test(groups_take_turns),
+		cmocka_unit_test(refs_make_dirty),
+		cmocka_unit_test(long_runs_are_offered),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
