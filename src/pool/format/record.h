@@ -67,12 +67,14 @@ struct volume_record {
 	uint64_t size_bytes;
 	struct node_ptr root;
 	struct deadlist dead;
-	uint32_t origin;	/* snapshot it was cloned from, 0 = none */
-	uint32_t last_snapshot; /* newest of its own chain, or the origin; 0 = none */
-	uint32_t free_epoch;	/* destroying: entries born after are freed */
-	uint64_t free_cursor;	/* destroying: blocks below are done */
-	uint64_t referenced;	/* data blocks the head maps */
-	uint64_t unique;	/* of these, born after last_snapshot: no snapshot has them */
+	uint32_t origin;	  /* snapshot it was cloned from, 0 = none */
+	uint32_t last_snapshot;	  /* newest of its own chain, or the origin; 0 = none */
+	uint32_t free_epoch;	  /* destroying: entries born after are freed */
+	uint64_t free_cursor;	  /* destroying: blocks below are done */
+	uint64_t referenced;	  /* data blocks the head maps */
+	uint64_t referenced_meta; /* pages of its map */
+	uint64_t unique;    /* of `referenced`, born after last_snapshot: no snapshot has them */
+	uint32_t charge_to; /* destroying: whose use shrinks as it is freed; 0 = its own */
 	uint64_t used_data, used_meta;	      /* slots charged to it, its snapshots' included */
 	uint64_t quota_bytes, refquota_bytes; /* 0 = none */
 	uint64_t reservation_bytes, refreservation_bytes;
