@@ -38,6 +38,8 @@ MUST_CHECK int volume_add_at(struct pool *pool, uint32_t id, struct volume **ret
 MUST_CHECK int snapshot_add_at(struct pool *pool, uint32_t id, struct snapshot **ret_snapshot);
 void volume_remove(struct pool *pool, struct volume *volume);
 void snapshot_remove(struct pool *pool, struct snapshot *snapshot);
+/* All of them, and the table. */
+void volumes_free(struct pool *pool);
 
 /*
  * The snapshot of the same volume whose next.prev is this one; NULL: the head follows. In the
@@ -53,6 +55,15 @@ void volumes_recount(struct pool *pool);
 
 uint64_t pool_wall_s(const struct pool *pool);
 
+/* Whose used counters shrink when blocks of the volume are freed: another's, or its own. */
+struct volume *volume_charged(struct volume *volume);
+
+/* Counters came from a drive: they stop at 0. */
+static inline void count_down(uint64_t *counter, uint64_t by)
+{
+	*counter -= MIN(*counter, by);
+}
+
 /* --- Gates ----------------------------------------------------------------------------------- */
 
 /* [fiber] New requests of the volume wait; returns when none is under way. */
@@ -62,6 +73,8 @@ void volume_gate_open(struct volume *volume);
 /* [fiber] New partial writes wait; returns when all partial blocks (but stuck ones) are whole. */
 void volume_patches_close(struct volume *volume);
 void volume_patches_open(struct volume *volume);
+/* Forgets its partial blocks, which are stuck ones: the volume goes. Does not park. */
+void volume_patches_drop(struct volume *volume);
 
 /* --- checkpoint.c ---------------------------------------------------------------------------- */
 
@@ -88,6 +101,11 @@ void checkpoint_request(struct pool *pool);
 /* 0, or why the pool takes no changes (-EROFS, -EIO), with a sentence. */
 MUST_CHECK int pool_writable(const struct pool *pool, struct err *err);
 
+struct checkpoint_stats {
+	uint64_t made, records_last, ns_last;
+};
+void checkpoint_stats(const struct pool *pool, struct checkpoint_stats *ret_stats);
+
 /* Sticky: nothing is committed any more. The first reason stays. */
 void pool_suspend(struct pool *pool, int error, const char *what);
 
@@ -105,7 +123,7 @@ struct volume_sink {
 	struct pool *pool;
 	struct volume *volume;
 	uint32_t last_epoch; /* of next.last_snapshot */
-	uint32_t prev_epoch; /* of the one before it, when it is in the volume's own chain */
+	uint32_t prev_epoch; /* of the one before it, the origin included */
 	bool own_last;	     /* the last snapshot is of this volume, not its origin */
 	size_t dead_count;
 	struct dead_entry *dead; /* SINK_DEAD_MAX */
@@ -123,5 +141,20 @@ MUST_CHECK int volume_sink_flush(struct volume_sink *sink);
  * blocks. *ret_more: there is more for the next checkpoint.
  */
 MUST_CHECK int destroy_step(struct pool *pool, size_t budget, bool *ret_more);
+
+/* --- status.c, history.c ---------------------------------------------------------------------- */
+
+/* Slots that guests, or new reservations, can have. */
+uint64_t pool_available_slots(const struct pool *pool);
+
+/* Slots the record's reservations promise and the volume does not use yet. */
+uint64_t volume_unmet_slots(const struct volume_record *record);
+
+/*
+ * [fiber, within a checkpoint] Writes the lines that are pending into the history's tree. `root`
+ * and `next` are the new superblock's; when it is committed (pool->super), the lines are not
+ * pending any more.
+ */
+MUST_CHECK int history_flush(struct pool *pool, struct node_ptr *root, uint64_t *next);
 
 #endif

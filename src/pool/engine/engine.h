@@ -18,6 +18,7 @@
 #include <quoin/loop_fiber.h>
 #include <quoin/pool.h>
 
+#include "engine/history.h"
 #include "journal/delta.h"
 #include "journal/log.h"
 #include "map/map.h"
@@ -42,6 +43,7 @@ struct snapshot {
 	struct snapshot_record rec, next;
 	bool pending; /* cut in a delta that is not merged: no root yet */
 	unsigned clones;
+	unsigned open_count; /* devices: it is not destroyed meanwhile */
 };
 
 struct volume {
@@ -60,9 +62,11 @@ struct volume {
 	struct list trims; /* requests whose range waits for its turn */
 	struct list trims_draining;
 	unsigned patch_count;
-	bool patches_closed;   /* partial writes wait: a snapshot or a trim is about to be made */
-	uint64_t pending[2];   /* blocks in the active and the frozen delta */
-	unsigned cuts_pending; /* snapshots not merged */
+	bool patches_closed;	 /* partial writes wait: a snapshot or a trim is about to be made */
+	uint64_t pending[2];	 /* blocks in the active and the frozen delta */
+	unsigned cuts_pending;	 /* snapshots not merged */
+	unsigned snapshot_count; /* live ones, as of the last recount */
+	uint64_t snapshots_data; /* blocks in their deadlists and its own, at the same time */
 };
 
 /* A partial block: sectors that were written, waiting for the rest to be read. */
@@ -149,6 +153,7 @@ struct pool {
 	struct snapshot **snapshots;
 	uint32_t snapshot_limit, snapshot_capacity;
 	unsigned volume_count, snapshot_count; /* live ones */
+	struct history history;
 
 	uint8_t *buffers; /* bounce pages */
 	uint8_t **buffers_free;
