@@ -31,6 +31,8 @@ static const char *reason(int error)
 		return "out of memory";
 	case -EBUSY:
 		return "it was opened meanwhile; close it first";
+	case -EDQUOT:
+		return "its quota would be exceeded; raise it first";
 	case -EUCLEAN:
 		return "a page of the pool's tables is damaged; see the pool's status";
 	default:
@@ -65,8 +67,9 @@ int volume_quiet_begin(struct volume *volume, struct err *err)
 {
 	int r = 0;
 
-	volume_patches_close(volume);
+	/* In this order: a request that waits for partial blocks would keep the gate open. */
 	volume_gate_close(volume);
+	volume_patches_close(volume);
 	for (unsigned i = 0; r == 0 && volume_has_ranges(volume); i++) {
 		if (i == QUIET_CHECKPOINTS_MAX)
 			return err_set(err, -EBUSY,
@@ -82,8 +85,8 @@ int volume_quiet_begin(struct volume *volume, struct err *err)
 
 void volume_quiet_end(struct volume *volume)
 {
-	volume_gate_open(volume);
 	volume_patches_open(volume);
+	volume_gate_open(volume);
 }
 
 /* --- Names and their objects ------------------------------------------------------------- */
