@@ -28,7 +28,7 @@ struct pages_params {
 #define PAGES_READS_MAX 64 /* fetches in flight; more wait */
 
 MUST_CHECK int pages_new(const struct pages_params *params, struct pages **ret_pages);
-void pages_free(struct pages *pages); /* no fetch under way */
+void pages_free(struct pages *pages); /* nothing under way: pages_drain(), pages_quiesce() */
 
 /* What a page is, and where. */
 struct page_ref {
@@ -68,12 +68,21 @@ void pages_prefetch(struct pages *pages, const struct page_ref *refs, unsigned c
 MUST_CHECK int pages_write(struct pages *pages, struct page_ref *ref,
 			   const uint8_t page[PAGE_BYTES]);
 
-/* [fiber] The same for a page whose slot was allocated by the caller (ref->ptr.vaddr is set). */
+/*
+ * [fiber] The same for a page whose slot was allocated, and ref'd if it is to be, by the caller
+ * (ref->ptr.vaddr is set).
+ */
 MUST_CHECK int pages_write_at(struct pages *pages, struct page_ref *ref,
 			      const uint8_t page[PAGE_BYTES]);
 
-/* [fiber] Waits until all pages written so far are on the drives (not flushed). */
+/*
+ * [fiber] Waits until all pages written so far are on the drives (not flushed), and so is all that
+ * is being mended: a slot is not handed out again while an old page may still be on its way to it.
+ */
 MUST_CHECK int pages_drain(struct pages *pages);
+
+/* [fiber] Waits until no fetch is under way, those of pages_prefetch() included. */
+void pages_quiesce(struct pages *pages);
 
 /* Frees the page's slot in this checkpoint (space_unref). */
 void pages_unref(struct pages *pages, const struct node_ptr *ptr);
