@@ -124,7 +124,10 @@ void deadlist_page_encode(const struct dead_entry *entries, unsigned count, uint
 MUST_CHECK int deadlist_page_decode(const uint8_t from[PAGE_BYTES], struct dead_entry *ret_entries,
 				    unsigned *ret_count);
 
-/* True when `name` is NUL-terminated within its field and made of [A-Za-z0-9._:-] and '/'. */
+/*
+ * True when `name` is NUL-terminated within its field, begins with a letter or digit, and is made
+ * of [A-Za-z0-9._:-] and '/', with no component that is empty, "." or "..". False when empty.
+ */
 bool record_name_valid(const char *name, size_t field_bytes);
 
 #endif
