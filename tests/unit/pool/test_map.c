@@ -549,6 +549,71 @@ static void test_fails(void **state)
 	run(body_fails);
 }
 
+/* --- Freeing ---------------------------------------------------------------------------------- */
+
+static void free_in_steps(struct model *m, const struct node_ptr *root, uint32_t born_after)
+{
+	uint64_t cursor = 0;
+	uint64_t before;
+	int more = 1;
+
+	m->mark = fake_pages_mark(m->pages);
+	while (more) {
+		before = cursor;
+		more = map_free(m->pages, &m->sink, root, born_after, &cursor,
+				1 + random_below(m->random, 9));
+		ASSERT(more == 0 || more == 1);
+		ASSERT(!more || cursor > before);
+	}
+	/* Done stays done. */
+	ASSERT_U64(map_free(m->pages, &m->sink, root, born_after, &cursor, 1), ==, 0);
+}
+
+static void merge_some(struct model *m, unsigned merges)
+{
+	for (unsigned i = 0; i < merges; i++) {
+		random_points(m, random_below(m->random, 100));
+		random_ranges(m, random_chance(m->random, 1, 2) ? 0 : 2);
+		merge_and_apply(m, 0);
+		m->epoch += random_chance(m->random, 1, 4);
+	}
+}
+
+/* With a snapshot: its tree reads the same while the head goes on; each frees only its own. */
+static void body_snapshot(struct model *m)
+{
+	struct block *blocks = xcalloc(BLOCKS_MAX, sizeof(*blocks));
+	struct node_ptr old;
+
+	merge_some(m, 30);
+	old = m->root;
+	memcpy(blocks, m->blocks, BLOCKS_MAX * sizeof(*blocks));
+	m->snapshot_epoch = m->epoch++;
+	merge_some(m, 30);
+	check_all(m, &m->root, m->blocks);
+	check_all(m, &old, blocks);
+	m->killed = 0;
+	free_in_steps(m, &m->root, m->snapshot_epoch);
+	check_all(m, &old, blocks);
+	for (uint32_t slot = 1; slot < m->data_count; slot++)
+		ASSERT(m->data_epochs[slot] <= m->snapshot_epoch || m->data[slot] != DATA_LIVE);
+	/* What the head killed of the snapshot's is freed with the snapshot. */
+	for (uint64_t b = 0; b < BLOCKS_MAX; b++)
+		if (blocks[b].vaddr != 0)
+			m->data[vaddr_slot(blocks[b].vaddr)] = DATA_LIVE;
+	m->snapshot_epoch = 0;
+	m->killed = 0;
+	free_in_steps(m, &old, 0);
+	ASSERT_U64(m->killed, ==, old.live);
+	ASSERT_U64(fake_pages_count(m->pages), ==, 0);
+	free(blocks);
+}
+
+static void test_snapshot(void **state)
+{
+	run(body_snapshot);
+}
+
 /* Pages whose contents no writer makes. */
 static void body_nonsense(struct model *m)
 {
@@ -592,9 +657,10 @@ static void test_nonsense(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_random), cmocka_unit_test(test_grow),
-		cmocka_unit_test(test_cost),   cmocka_unit_test(test_budget),
-		cmocka_unit_test(test_fails),  cmocka_unit_test(test_nonsense),
+		cmocka_unit_test(test_random),	 cmocka_unit_test(test_grow),
+		cmocka_unit_test(test_cost),	 cmocka_unit_test(test_budget),
+		cmocka_unit_test(test_fails),	 cmocka_unit_test(test_snapshot),
+		cmocka_unit_test(test_nonsense),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
