@@ -77,7 +77,7 @@ struct map_walk {
 	uint32_t born_after; /* only pages and entries with epoch > this; 0 = all */
 	uint64_t from_page;  /* leaf pages below are skipped; moves along */
 	uint64_t pages_max;  /* leaf pages to visit before it stops; 0 = no limit */
-	/* NULL or negative errno to end the walk. `page` is a copy. */
+	/* Negative errno ends the walk. `page` is a copy. NULL: leaf pages are not read. */
 	int (*leaf)(struct map_walk *walk, const struct page_ref *ref, const uint8_t *page);
 	/* Called for every page, after all below it: once, in the call in which that subtree ends.
 	 */

@@ -30,6 +30,9 @@ struct pages_params {
 MUST_CHECK int pages_new(const struct pages_params *params, struct pages **ret_pages);
 void pages_free(struct pages *pages); /* nothing under way: pages_drain(), pages_quiesce() */
 
+/* Whose slots the pages are in: for the class of a vaddr's segment. */
+struct space *pages_space(const struct pages *pages);
+
 /* What a page is, and where. */
 struct page_ref {
 	struct node_ptr ptr;
