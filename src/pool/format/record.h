@@ -49,6 +49,12 @@ struct segment_record {
 	struct segment_bitmap bitmaps[SEGMENT_BITMAPS_MAX];
 };
 
+/* The index that seeds the check of a bitmap page (NODE_BITMAP, level 0). */
+static inline uint64_t segment_bitmap_index(uint32_t segment, unsigned page)
+{
+	return (uint64_t)segment * SEGMENT_BITMAPS_MAX + page;
+}
+
 enum volume_state { VOLUME_NONE, VOLUME_LIVE, VOLUME_DESTROYING };
 enum full_policy { FULL_ERROR, FULL_PAUSE };
 
