@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Medium and volatile cache of a simulated drive: two images and a bitmap of the blocks in which
- * they may differ. A block that is written twice has lost its first version from the cache; that
- * it could have reached the medium is what random write-backs are for.
+ * Medium and volatile cache of a simulated drive: one image, which reads return, and for the units
+ * that are not on the medium yet what the medium has instead. Thus to be safe costs nothing, and
+ * only a loss has to copy. A unit that is written twice has lost its first version from the cache;
+ * that it could have reached the medium is what random write-backs are for.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -10,87 +11,147 @@
 
 #include <quoin/base_assert.h>
 #include <quoin/base_bitmap.h>
+#include <quoin/base_math.h>
 #include <quoin/base_text.h>
 
 #include "sim.h"
 
-/* Zeroes that cost memory only where they are written. */
-static uint8_t *image_new(uint64_t size_bytes)
+static uint64_t cache_bytes(const struct sim_cache *cache)
 {
-	void *image = mmap(NULL, size_bytes, PROT_READ | PROT_WRITE,
-			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	ASSERT(image != MAP_FAILED);
-	return image;
+	return cache->unit_count * cache->unit_bytes;
 }
 
-void sim_cache_init(struct sim_cache *cache, uint64_t size_bytes, uint64_t block_bytes)
+static size_t used_words(const struct sim_cache *cache)
 {
-	cache->block_bytes = block_bytes;
-	cache->block_count = size_bytes / block_bytes;
-	cache->now = image_new(size_bytes);
-	cache->medium = image_new(size_bytes);
-	cache->dirty = xcalloc(BITMAP_WORDS(cache->block_count), sizeof(uint64_t));
+	return BITMAP_WORDS(div_round_up(cache_bytes(cache), SIM_PAGE_BYTES));
+}
+
+static void dirty_none(struct sim_cache *cache)
+{
+	cache->dirty_begin = cache->unit_count;
+	cache->dirty_end = 0;
+}
+
+void sim_cache_init(struct sim_cache *cache, uint64_t size_bytes, uint64_t unit_bytes,
+		    struct disk_sim_image *image)
+{
+	cache->unit_bytes = unit_bytes;
+	cache->unit_count = size_bytes / unit_bytes;
+	cache->now = sim_memory_new(size_bytes);
+	cache->medium = NULL;
+	cache->dirty = xcalloc(BITMAP_WORDS(cache->unit_count), sizeof(uint64_t));
+	cache->used = xcalloc(used_words(cache), sizeof(uint64_t));
+	cache->image = NULL;
+	dirty_none(cache);
+	if (image)
+		sim_cache_replace(cache, image);
 }
 
 void sim_cache_fini(struct sim_cache *cache)
 {
-	munmap(cache->now, cache->block_count * cache->block_bytes);
-	munmap(cache->medium, cache->block_count * cache->block_bytes);
+	munmap(cache->now, cache_bytes(cache));
+	if (cache->medium)
+		munmap(cache->medium, cache_bytes(cache));
 	free(cache->dirty);
+	free(cache->used);
+	sim_image_unref(cache->image);
 }
 
-void sim_cache_put(struct sim_cache *cache, uint64_t block, const void *data, bool durable)
+void sim_cache_replace(struct sim_cache *cache, struct disk_sim_image *image)
 {
-	uint8_t *now = cache->now + block * cache->block_bytes;
+	const void *now = mmap(cache->now, cache_bytes(cache), PROT_READ | PROT_WRITE,
+			       MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, image->fd, 0);
 
-	ASSERT_U64(block, <, cache->block_count);
-	if (data)
-		memcpy(now, data, cache->block_bytes);
-	else
-		memset(now, 0, cache->block_bytes);
-	bitmap_set(cache->dirty, block);
-	if (durable)
-		sim_cache_write_back(cache, block);
+	ASSERT(now == cache->now);
+	memcpy(cache->used, image->used, used_words(cache) * sizeof(uint64_t));
+	sim_cache_flush(cache);
+	sim_image_ref(image);
+	sim_image_unref(cache->image);
+	cache->image = image;
 }
 
-void sim_cache_write_back(struct sim_cache *cache, uint64_t block)
+static void unit_soil(struct sim_cache *cache, uint64_t unit)
 {
-	const uint64_t at = block * cache->block_bytes;
+	const uint64_t at = unit * cache->unit_bytes;
 
-	memcpy(cache->medium + at, cache->now + at, cache->block_bytes);
-	bitmap_clear(cache->dirty, block);
+	if (bitmap_test(cache->dirty, unit))
+		return;
+	/* Many a drive after a crash is only looked at. */
+	if (!cache->medium)
+		cache->medium = sim_memory_new(cache_bytes(cache));
+	memcpy(cache->medium + at, cache->now + at, cache->unit_bytes);
+	bitmap_set(cache->dirty, unit);
+	cache->dirty_begin = MIN(cache->dirty_begin, unit);
+	cache->dirty_end = MAX(cache->dirty_end, unit + 1);
+}
+
+uint8_t *sim_cache_change(struct sim_cache *cache, uint64_t offset, uint64_t length, bool durable)
+{
+	const uint64_t end = offset + length;
+
+	ASSERT(range_within(offset, length, cache_bytes(cache)));
+	for (uint64_t u = offset / cache->unit_bytes; u < end / cache->unit_bytes; u++) {
+		if (durable)
+			bitmap_clear(cache->dirty, u);
+		else
+			unit_soil(cache, u);
+	}
+	for (uint64_t p = offset / SIM_PAGE_BYTES; p * SIM_PAGE_BYTES < end; p++)
+		bitmap_set(cache->used, p);
+	return cache->now + offset;
+}
+
+void sim_cache_erase(struct sim_cache *cache, uint64_t offset, uint64_t length)
+{
+	const uint64_t end = (offset + length) / cache->unit_bytes;
+	uint64_t u = bitmap_next_set(cache->dirty, end, offset / cache->unit_bytes);
+
+	for (; u < end; u = bitmap_next_set(cache->dirty, end, u + 1))
+		bitmap_clear(cache->dirty, u);
+	sim_bytes_put(cache->now, cache->used, offset, NULL, length);
 }
 
 static uint64_t next_dirty(const struct sim_cache *cache, uint64_t from)
 {
-	return bitmap_next_set(cache->dirty, cache->block_count, from);
+	return bitmap_next_set(cache->dirty, cache->dirty_end, from);
 }
 
 void sim_cache_flush(struct sim_cache *cache)
 {
-	for (uint64_t b = next_dirty(cache, 0); b < cache->block_count; b = next_dirty(cache, b))
-		sim_cache_write_back(cache, b);
+	const uint64_t first = cache->dirty_begin / 64;
+
+	if (cache->dirty_begin < cache->dirty_end)
+		memset(cache->dirty + first, 0,
+		       (BITMAP_WORDS(cache->dirty_end) - first) * sizeof(uint64_t));
+	dirty_none(cache);
 }
 
-void sim_cache_write_back_some(struct sim_cache *cache, struct random *random, unsigned percent)
+void sim_cache_write_back_some(struct sim_cache *cache, struct sim_dice *dice)
 {
-	uint64_t b = next_dirty(cache, 0);
+	uint64_t u = next_dirty(cache, cache->dirty_begin);
 
-	for (; b < cache->block_count; b = next_dirty(cache, b + 1)) {
-		if (random_chance(random, percent, 100))
-			sim_cache_write_back(cache, b);
+	for (; u < cache->dirty_end; u = next_dirty(cache, u + 1)) {
+		if (sim_dice_keep(dice, u))
+			bitmap_clear(cache->dirty, u);
 	}
 }
 
 void sim_cache_lose(struct sim_cache *cache)
 {
-	uint64_t b = next_dirty(cache, 0);
+	uint64_t u = next_dirty(cache, cache->dirty_begin);
 
-	for (; b < cache->block_count; b = next_dirty(cache, b)) {
-		const uint64_t at = b * cache->block_bytes;
+	for (; u < cache->dirty_end; u = next_dirty(cache, u + 1)) {
+		const uint64_t at = u * cache->unit_bytes;
 
-		memcpy(cache->now + at, cache->medium + at, cache->block_bytes);
-		bitmap_clear(cache->dirty, b);
+		memcpy(cache->now + at, cache->medium + at, cache->unit_bytes);
 	}
+	sim_cache_flush(cache);
+}
+
+void sim_cache_flip(struct sim_cache *cache, uint64_t at, uint8_t bits)
+{
+	cache->now[at] ^= bits;
+	bitmap_set(cache->used, at / SIM_PAGE_BYTES);
+	if (bitmap_test(cache->dirty, at / cache->unit_bytes))
+		cache->medium[at] ^= bits;
 }

@@ -13,7 +13,8 @@
 
 #include "sim.h"
 
-#define BLOCK_MAX 4096
+#define FAIL_SURVIVE_PERCENT 50 /* units of a change that fails */
+#define WRITE_BACK_PERCENT 50	/* of the cache, when some of it goes down */
 
 static struct sim_disk *disk_of(const struct disk_request *request)
 {
@@ -43,64 +44,110 @@ static void pieces_copy(const struct disk_request *r, uint64_t skip, uint8_t *da
 	}
 }
 
-/* A block after a discard that promises nothing. */
-static void discard_block(struct disk_sim *sim, uint64_t block)
+static bool marked(const struct disk_request *r, enum disk_sim_fault_kind kind)
 {
-	uint8_t garbage[BLOCK_MAX];
-
-	switch (sim->params.discard_zeroes ? 1 : random_below(&sim->random, 3)) {
-	case 0:
-		return;
-	case 1:
-		sim_cache_put(&sim->cache, block, NULL, false);
-		return;
-	default:
-		random_fill(&sim->random, garbage, sim->cache.block_bytes);
-		sim_cache_put(&sim->cache, block, garbage, false);
-		return;
-	}
+	return r->step & SIM_MARK(kind);
 }
 
-/* Gives each block of the request its new content, with this chance. */
-static void blocks_change(struct disk_sim *sim, const struct disk_request *r, bool durable,
-			  unsigned percent)
+/* Flips one bit of what a read has returned. */
+static void pieces_corrupt(struct disk_sim *sim, const struct disk_request *r)
 {
-	const uint64_t size = sim->cache.block_bytes;
+	uint64_t at = random_below(&sim->fault_random, r->length_bytes);
+	const unsigned bit = (unsigned)random_below(&sim->fault_random, 8);
 
-	for (uint64_t done = 0; done < r->length_bytes; done += size) {
-		const uint64_t block = (r->offset + done) / size;
-		uint8_t data[BLOCK_MAX];
+	for (unsigned i = 0; i < r->iov_count; i++) {
+		uint8_t *piece = r->iov[i].iov_base;
 
-		if (percent < 100 && !random_chance(&sim->random, percent, 100))
-			continue;
-		if (r->op == DISK_DISCARD) {
-			discard_block(sim, block);
-			continue;
+		if (at < r->iov[i].iov_len) {
+			piece[at] ^= (uint8_t)(1U << bit);
+			return;
 		}
-		if (r->op == DISK_WRITE)
-			pieces_copy(r, done, data, size);
-		sim_cache_put(&sim->cache, block, r->op == DISK_WRITE ? data : NULL, durable);
+		at -= r->iov[i].iov_len;
 	}
 }
 
-static void effect(struct disk_sim *sim, const struct disk_request *r)
+/* A unit after a discard that promises nothing. True: it has changed. */
+static bool discard_unit(struct disk_sim *sim, uint64_t offset)
 {
-	const bool durable = sim->params.write_through || (r->flags & DISK_FUA);
+	const uint64_t size = sim->cache.unit_bytes;
+	uint8_t *unit;
 
-	switch (r->op) {
-	case DISK_READ:
-		pieces_copy(r, 0, sim->cache.now + r->offset, r->length_bytes);
+	switch (random_below(&sim->loss_random, 3)) {
+	case 0:
+		return false;
+	case 1:
+		unit = sim_cache_change(&sim->cache, offset, size, false);
+		memset(unit, 0, size);
+		return true;
+	default:
+		unit = sim_cache_change(&sim->cache, offset, size, false);
+		random_fill(&sim->loss_random, unit, size);
+		return true;
+	}
+}
+
+/* Part of a change, whole units, `skip` bytes into it. True: something has changed. */
+static bool part_change(struct disk_sim *sim, const struct disk_request *r, uint64_t skip,
+			uint64_t length)
+{
+	const bool durable = r->result == 0 && r->op != DISK_DISCARD &&
+			     (sim->params.write_through ||
+			      ((r->flags & DISK_FUA) && !marked(r, DISK_SIM_FUA_IGNORE)));
+	const uint64_t offset = r->progress_bytes + skip;
+	uint8_t *now;
+
+	if (r->op == DISK_DISCARD && !sim->params.discard_zeroes)
+		return discard_unit(sim, offset);
+	now = sim_cache_change(&sim->cache, offset, length, durable);
+	if (r->op == DISK_WRITE)
+		pieces_copy(r, skip, now, length);
+	else
+		memset(now, 0, length);
+	return true;
+}
+
+/* Gives each unit of the request its new content, with this chance. */
+static void change(struct disk_sim *sim, const struct disk_request *r, unsigned percent)
+{
+	const uint64_t size = sim->cache.unit_bytes;
+	struct sim_dice dice = sim_dice_of(sim, percent);
+
+	if (marked(r, DISK_SIM_PHANTOM))
 		return;
-	case DISK_FLUSH:
-		sim_cache_flush(&sim->cache);
-		return;
-	case DISK_WRITE:
-	case DISK_DISCARD:
-	case DISK_WRITE_ZEROES:
-		blocks_change(sim, r, durable, 100);
+	if (percent == 100 && (r->op != DISK_DISCARD || sim->params.discard_zeroes)) {
+		part_change(sim, r, 0, r->length_bytes);
+		sim_bad_clear(sim, r->progress_bytes, r->length_bytes);
 		return;
 	}
-	UNREACHABLE();
+	sim_trace_partial(sim, r);
+	for (uint64_t done = 0; done < r->length_bytes; done += size) {
+		const uint64_t at = r->progress_bytes + done;
+
+		if (!sim_dice_keep(&dice, at / size) || !part_change(sim, r, done, size))
+			continue;
+		sim_bad_clear(sim, at, size);
+		sim_trace_unit(sim, r, done / size);
+	}
+}
+
+/* The request's effect and result. */
+static int effect(struct disk_sim *sim, const struct disk_request *r)
+{
+	if (r->op == DISK_FLUSH) {
+		if (!marked(r, DISK_SIM_FLUSH_LIE))
+			sim_cache_flush(&sim->cache);
+		return 0;
+	}
+	if (r->op != DISK_READ) {
+		change(sim, r, 100);
+		return 0;
+	}
+	if (sim_bad_within(sim, r->progress_bytes, r->length_bytes))
+		return -EIO;
+	pieces_copy(r, 0, sim->cache.now + r->progress_bytes, r->length_bytes);
+	if (marked(r, DISK_SIM_CORRUPT))
+		pieces_corrupt(sim, r);
+	return 0;
 }
 
 static void digest_add(struct disk_sim *sim, const struct disk_request *r, int result,
@@ -125,34 +172,43 @@ static void request_end(struct disk_request *r, int result)
 		sim->stats.errors[r->op]++;
 	else
 		sim->stats.done[r->op]++;
+	sim_trace_ended(sim, r, result);
 	digest_add(sim, r, result, loop_now_ns(r->channel->loop));
 	disk_request_end(r, result);
+}
+
+/* An accepted request at the end of its time. */
+static void come_true(struct disk_sim *sim, struct disk_request *r)
+{
+	const bool within = range_within(r->offset, r->length_bytes, sim->size_bytes) &&
+			    range_within(r->progress_bytes, r->length_bytes, sim->size_bytes);
+
+	/* The size may have shrunk since. */
+	if (r->op != DISK_FLUSH && !within) {
+		r->result = -ENXIO;
+		sim_trace_partial(sim, r);
+		return;
+	}
+	if (r->result == 0)
+		r->result = effect(sim, r);
+	else if (sim_changes(r))
+		change(sim, r, FAIL_SURVIVE_PERCENT);
 }
 
 static void time_is_up(struct loop_timer *timer)
 {
 	struct disk_request *r = container_of(timer, struct disk_request, timer);
 	struct disk_sim *sim = disk_of(r)->sim;
-	const struct disk_sim_plan *plan = &sim->params.plan;
-	const bool changes = r->op != DISK_READ && r->op != DISK_FLUSH;
 
 	list_remove(&r->io.node);
-	if (!sim->powered) {
-		request_end(r, -EIO);
-		return;
+	if (r->step)
+		come_true(sim, r);
+	if (sim->powered &&
+	    random_chance(&sim->loss_random, sim->params.plan.write_back_percent, 100)) {
+		struct sim_dice dice = sim_dice_of(sim, WRITE_BACK_PERCENT);
+
+		sim_cache_write_back_some(&sim->cache, &dice);
 	}
-	/* The size may have shrunk since. */
-	if (r->step && r->op != DISK_FLUSH &&
-	    !range_within(r->offset, r->length_bytes, sim->size_bytes)) {
-		r->result = -ENXIO;
-		r->step = 0;
-	}
-	if (r->result == 0)
-		effect(sim, r);
-	else if (changes && r->step)
-		blocks_change(sim, r, false, 50);
-	if (random_chance(&sim->random, plan->write_back_percent, 100))
-		sim_cache_write_back_some(&sim->cache, &sim->random, 50);
 	request_end(r, r->result);
 }
 
@@ -163,11 +219,13 @@ static int refusal(const struct disk_sim *sim, const struct disk_request *r)
 
 	if (!sim->powered)
 		return -EIO;
+	if (sim->gone)
+		return sim->gone;
 	if (sim->flush_error < 0 && (r->op == DISK_FLUSH || (r->flags & DISK_FUA)))
 		return sim->flush_error;
 	if (r->op == DISK_FLUSH)
 		return 0;
-	if (!is_aligned(r->offset | r->length_bytes, sim->cache.block_bytes))
+	if (!is_aligned(r->offset | r->length_bytes, sim->params.logical_block_bytes))
 		return -EINVAL;
 	if (!range_within(r->offset, r->length_bytes, sim->size_bytes))
 		return -ENXIO;
@@ -178,33 +236,51 @@ static int refusal(const struct disk_sim *sim, const struct disk_request *r)
 	return r->op <= DISK_WRITE && pieces != r->length_bytes ? -EINVAL : 0;
 }
 
+/* Decides what becomes of a request that the drive takes. Returns how much longer it takes. */
+static uint64_t accept(struct disk_sim *sim, struct disk_request *r)
+{
+	uint64_t delay_ns;
+
+	sim->stats.accepted++;
+	r->step = SIM_ACCEPTED;
+	r->progress_bytes = r->offset;
+	delay_ns = sim_plan_strike(sim, r);
+	sim_trace_submitted(sim, r);
+	if (r->op == DISK_FLUSH && r->result == 0 && !marked(r, DISK_SIM_FLUSH_LIE) &&
+	    random_chance(&sim->loss_random, 1, 2))
+		sim_cache_flush(&sim->cache);
+	return delay_ns;
+}
+
 void sim_submit(struct disk_channel *channel, struct disk_request *request)
 {
 	struct sim_disk *disk = container_of(channel->disk, struct sim_disk, disk);
 	struct disk_sim *sim = disk->sim;
-	const uint64_t latency_ns = sim_plan_latency_ns(sim);
+	uint64_t latency_ns = sim_plan_latency_ns(sim);
 
 	request->result = refusal(sim, request);
-	request->step = request->result == 0; /* accepted: a failure may leave traces */
+	request->step = 0;
+	request->retries = 0;
 	if (request->result == 0)
-		request->result = sim_plan_result(sim, request);
-	if (request->op == DISK_FLUSH && request->result == 0 && random_chance(&sim->random, 1, 2))
-		sim_cache_flush(&sim->cache);
+		latency_ns += accept(sim, request);
 	list_append(&disk->in_flight, &request->io.node);
 	loop_timer_init(&request->timer, time_is_up);
 	loop_timer_arm(channel->loop, &request->timer, loop_now_ns(channel->loop) + latency_ns);
+	if (marked(request, DISK_SIM_GONE))
+		disk_sim_gone_set(sim, request->result);
 }
 
-void sim_requests_cut(struct sim_disk *disk)
+void sim_requests_cut(struct sim_disk *disk, int error, unsigned percent)
 {
-	struct disk_sim *sim = disk->sim;
-
 	list_for_each (node, &disk->in_flight) {
 		struct disk_request *r = container_of(node, struct disk_request, io.node);
 		struct loop *loop = r->channel->loop;
+		const bool leaves = r->step && sim_changes(r);
 
-		if (r->op != DISK_READ && r->op != DISK_FLUSH && r->step)
-			blocks_change(sim, r, false, sim->params.plan.survive_percent);
+		r->result = error;
+		if (leaves)
+			change(disk->sim, r, percent);
+		r->step = 0;
 		loop_timer_arm(loop, &r->timer, loop_now_ns(loop));
 	}
 }

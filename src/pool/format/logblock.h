@@ -23,6 +23,7 @@
 #define LOG_RECORD_BYTES_MAX (LOG_PATCH_HEADER_BYTES + LOG_PATCH_SECTORS_MAX * SECTOR_BYTES)
 
 struct log_header {
+	uint32_t life; /* random, of the import that wrote the block */
 	uint16_t flags;
 	uint16_t used_bytes; /* of the payload */
 	uint16_t record_count;

@@ -252,3 +252,8 @@ void pages_ckpt_set(struct pages *pages, uint64_t ckpt)
 {
 	pages->ckpt = ckpt;
 }
+
+struct space *pages_space(const struct pages *pages)
+{
+	return pages->params.space;
+}
