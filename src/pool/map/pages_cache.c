@@ -255,5 +255,5 @@ void pages_ckpt_set(struct pages *pages, uint64_t ckpt)
 
 struct space *pages_space(const struct pages *pages)
 {
-	return pages->params.space;
+	return pages->space;
 }
