@@ -9,7 +9,6 @@
 #include <errno.h>
 
 #include <quoin/base_assert.h>
-#include <quoin/loop_fiber.h>
 #include <quoin/pool_types.h>
 
 #include "journal/private.h"
@@ -151,28 +150,4 @@ void log_commit_init(struct log *log)
 	loop_task_init(&log->task, run);
 	loop_timer_init(&log->settle, settle);
 	log->flush.done = flush_done;
-}
-
-struct fiber_waiter {
-	struct log_waiter waiter;
-	struct fiber *fiber;
-	bool done;
-};
-
-static void fiber_told(struct log_waiter *base)
-{
-	struct fiber_waiter *waiter = container_of(base, struct fiber_waiter, waiter);
-
-	waiter->done = true;
-	fiber_wake(waiter->fiber);
-}
-
-int log_commit_run(struct log *log)
-{
-	struct fiber_waiter waiter = {.waiter = {.done = fiber_told}, .fiber = fiber_self()};
-
-	log_commit(log, &waiter.waiter);
-	while (!waiter.done)
-		fiber_park();
-	return waiter.waiter.result;
 }

@@ -5,6 +5,7 @@
 
 #include <quoin/base_assert.h>
 #include <quoin/base_bitmap.h>
+#include <quoin/loop_fiber.h>
 #include <quoin/pool_types.h>
 
 #include "journal/private.h"
@@ -56,7 +57,7 @@ bool log_has_room(const struct log *log, unsigned count)
 {
 	const size_t most = (size_t)count * LOG_RECORD_BYTES_MAX;
 	/* Each of them may need a new block, and a commit may seal one more on the way. */
-	const uint64_t blocks = most <= LOG_PAYLOAD_BYTES - log->header.used_bytes ? 1 : count + 2;
+	const uint64_t blocks = most + log->header.used_bytes <= LOG_PAYLOAD_BYTES ? 1 : count + 2;
 
 	return log->fill + blocks - log->first_unfinished < LOG_BUFFERS - 2 &&
 	       ((log->barriers_off & POOL_BARRIER_LOG_WRAP) ||
@@ -230,4 +231,30 @@ void log_fini(struct log *log)
 	loop_task_cancel(&log->task);
 	munmap(log->buffers, (size_t)LOG_BUFFERS * PAGE_BYTES);
 	log->buffers = NULL;
+}
+
+/* --- A fiber that waits for a commit -------------------------------------------------------- */
+
+struct fiber_waiter {
+	struct log_waiter waiter;
+	struct fiber *fiber;
+	bool done;
+};
+
+static void fiber_told(struct log_waiter *base)
+{
+	struct fiber_waiter *waiter = container_of(base, struct fiber_waiter, waiter);
+
+	waiter->done = true;
+	fiber_wake(waiter->fiber);
+}
+
+int log_commit_run(struct log *log)
+{
+	struct fiber_waiter waiter = {.waiter = {.done = fiber_told}, .fiber = fiber_self()};
+
+	log_commit(log, &waiter.waiter);
+	while (!waiter.done)
+		fiber_park();
+	return waiter.waiter.result;
 }

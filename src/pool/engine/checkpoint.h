@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The checkpointer: one fiber that turns the frozen delta into trees.
+ *
+ *   freeze -> merge each volume (a pass per snapshot that was cut, then the head) -> the verb's
+ *   task -> some of what is being destroyed -> tables -> all durable -> superblock -> commit
+ *
+ * Nothing before the superblock changes what is committed; a failure suspends the pool.
+ */
+#ifndef POOL_ENGINE_CHECKPOINT_H
+#define POOL_ENGINE_CHECKPOINT_H
+
+#include "engine/io.h"
+
+struct checkpoint_wait {
+	struct list node;
+	struct fiber *fiber;
+	uint64_t freeze; /* the freeze it waits for */
+	bool done;
+	int result;
+};
+
+struct checkpointer {
+	struct pool *pool;
+	struct fiber *fiber;
+	bool stop, requested;
+	uint64_t freezes, made;
+	struct list waits;
+	int (*task)(struct pool *pool, void *arg);
+	void *task_arg;
+	uint64_t task_freeze; /* the first whose checkpoint may run it */
+	int task_result;
+
+	/* Of the checkpoint under way. */
+	struct super super;
+	struct log_position start;
+	uint32_t epoch;	 /* records of the frozen delta have at most this */
+	bool relogged;	 /* something was carried into the next generation's log */
+	bool destroying; /* more is left to free */
+	uint64_t records_last, ns_last;
+};
+
+MUST_CHECK int checkpointer_start(struct pool *pool);
+void checkpointer_stop(struct pool *pool); /* [fiber] */
+
+/* [fiber] merge.c: all volumes' frozen records into their `next` roots. */
+MUST_CHECK int checkpoint_merge(struct checkpointer *c);
+
+/* [fiber] tables.c: changed records of volumes and snapshots, and the history. */
+MUST_CHECK int checkpoint_tables(struct checkpointer *c);
+
+/* [fiber] tables.c: segments enough for the next generation; `meta` slots are free now. */
+MUST_CHECK int checkpoint_space(struct checkpointer *c, uint64_t meta);
+
+#endif

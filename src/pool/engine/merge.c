@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The frozen delta into the volumes' trees. For each volume one pass per snapshot that was cut in
+ * this generation, oldest first, then one for the head: a pass takes the newest version of each
+ * block with an epoch up to the cut and after the one before.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include <quoin/base_assert.h>
+
+#include "engine/checkpoint.h"
+
+#define RANGE_PAGES 8192 /* leaf pages read for trims by one checkpoint; the rest is carried */
+#define RANGE_CARRY_ROOM 64
+#define PAUSE_NS 1000
+
+struct merger {
+	struct checkpointer *c;
+	struct pool *pool;
+	const struct delta *frozen;
+	struct merge_point *points;
+	struct merge_range *ranges;
+	uint64_t *edges;
+
+	/* Of the volume under way: its part of pool->order. */
+	struct volume *volume;
+	uint32_t first, end;
+};
+
+static int by_value(const void *a, const void *b)
+{
+	const uint64_t x = *(const uint64_t *)a;
+	const uint64_t y = *(const uint64_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* The seq of the newest range of the pass over the block; 0: none. */
+static uint64_t cut_seq(const struct merger *m, uint64_t block, uint32_t after, uint32_t upto)
+{
+	uint64_t seq = 0;
+
+	for (unsigned i = 0; i < m->frozen->range_count; i++) {
+		const struct delta_range *r = &m->frozen->ranges[i];
+
+		if (r->volume == m->volume->id && r->epoch > after && r->epoch <= upto &&
+		    block >= r->start && block < r->end && r->seq > seq)
+			seq = r->seq;
+	}
+	return seq;
+}
+
+/* The pass's ranges as ascending, disjoint ones, each with the newest seq over it. */
+static size_t ranges_make(struct merger *m, uint32_t after, uint32_t upto)
+{
+	size_t edge_count = 0;
+	size_t count = 0;
+
+	for (unsigned i = 0; i < m->frozen->range_count; i++) {
+		const struct delta_range *r = &m->frozen->ranges[i];
+
+		if (r->volume != m->volume->id || r->epoch <= after || r->epoch > upto)
+			continue;
+		m->edges[edge_count++] = r->start;
+		m->edges[edge_count++] = r->end;
+	}
+	qsort(m->edges, edge_count, sizeof(*m->edges), by_value);
+	for (size_t i = 0; i + 1 < edge_count; i++) {
+		const uint64_t start = m->edges[i];
+		const uint64_t end = m->edges[i + 1];
+		const uint64_t seq = start < end ? cut_seq(m, start, after, upto) : 0;
+		struct merge_range *last = count > 0 ? &m->ranges[count - 1] : NULL;
+
+		if (seq == 0)
+			continue;
+		if (last && last->end == start && last->seq == seq)
+			last->end = end;
+		else
+			m->ranges[count++] = (struct merge_range){start, end, seq};
+	}
+	return count;
+}
+
+/* The last version of a block within the pass: order[i] .. order[*next - 1] are of one key. */
+static const struct delta_record *version(const struct merger *m, uint32_t i, uint32_t *next,
+					  uint32_t after, uint32_t upto)
+{
+	const struct delta_record *records = m->frozen->records;
+	const uint32_t *order = m->pool->order;
+	const uint64_t key = records[order[i]].key;
+	const struct delta_record *found = NULL;
+
+	for (; i < m->end && records[order[i]].key == key; i++) {
+		const uint32_t epoch = entry_epoch(records[order[i]].entry);
+
+		if (epoch > after && epoch <= upto)
+			found = &records[order[i]];
+	}
+	*next = i;
+	return found;
+}
+
+static size_t points_make(struct merger *m, bool cuts, uint32_t after, uint32_t upto)
+{
+	size_t count = 0;
+	uint32_t next;
+
+	for (uint32_t i = m->first; i < m->end; i = next) {
+		const struct delta_record *r = version(m, i, &next, after, upto);
+		uint64_t block;
+
+		if (!r)
+			continue;
+		block = delta_key_block(r->key);
+		if (block >= m->volume->next.size_bytes / PAGE_BYTES ||
+		    (cuts && cut_seq(m, block, after, upto) > entry_seq(r->entry))) {
+			if (entry_vaddr(r->entry) != 0)
+				space_supersede(m->pool->space, entry_vaddr(r->entry));
+			continue;
+		}
+		m->points[count++] = (struct merge_point){block, r->entry};
+	}
+	return count;
+}
+
+/* What was not done of the ranges lives on in the active delta and its log. */
+static void ranges_carry(struct merger *m, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		const struct merge_range *r = &m->ranges[i];
+		const struct delta_range range = {
+			.volume = m->volume->id,
+			.epoch = m->c->epoch,
+			.start = r->start,
+			.end = r->end,
+			.seq = r->seq,
+			.carried = true,
+		};
+		const struct log_record record = {
+			.type = LOG_RANGE,
+			.volume = m->volume->id,
+			.block = r->start,
+			.block_count = r->end - r->start,
+			.seq = r->seq,
+			.epoch = m->c->epoch,
+		};
+
+		if (r->start >= r->end)
+			continue;
+		while (!log_has_room(&m->pool->log, 1))
+			fiber_sleep_ns(NS_PER_MS);
+		delta_range_insert(pool_delta(m->pool), &range);
+		log_append(&m->pool->log, &record);
+		m->c->relogged = true;
+	}
+}
+
+static void give_way(struct map_merge *merge)
+{
+	fiber_yield();
+}
+
+static int pass(struct merger *m, uint32_t after, uint32_t upto, bool head)
+{
+	const size_t range_count = ranges_make(m, after, upto);
+	const bool carry = head && range_count <= RANGE_CARRY_ROOM &&
+			   pool_delta(m->pool)->range_count < DELTA_RANGES_MAX / 2;
+	struct volume_sink sink;
+	struct map_merge merge = {
+		.pages = m->pool->pages,
+		.block_count = m->volume->next.size_bytes / PAGE_BYTES,
+		.epoch = upto,
+		.points = m->points,
+		.point_count = points_make(m, range_count > 0, after, upto),
+		.ranges = m->ranges,
+		.range_count = range_count,
+		.range_pages_max = carry ? RANGE_PAGES : 0,
+		.pause = give_way,
+	};
+	int r;
+
+	if (merge.point_count == 0 && range_count == 0)
+		return 0;
+	r = volume_sink_init(&sink, m->volume);
+	if (r < 0)
+		return r;
+	merge.sink = &sink.sink;
+	r = map_merge(&merge, &m->volume->next.root);
+	if (r == 0)
+		r = volume_sink_flush(&sink);
+	volume_sink_fini(&sink);
+	if (r == 0)
+		ranges_carry(m, range_count);
+	return r;
+}
+
+/* The head as it is now becomes the snapshot's. */
+static void materialize(struct volume *volume, struct snapshot *snapshot)
+{
+	snapshot->next.root = volume->next.root;
+	snapshot->next.dead = volume->next.dead;
+	snapshot->next.referenced = volume->next.referenced;
+	snapshot->next.referenced_meta = volume->next.referenced_meta;
+	snapshot->next.prev = volume->next.last_snapshot;
+	snapshot->next.unique = 0;
+	volume->next.dead = (struct deadlist){.pages = 0};
+	volume->next.unique = 0;
+	volume->next.last_snapshot = snapshot->id;
+}
+
+/* The volume's oldest cut of this generation after `after`; NULL: none is left. */
+static struct snapshot *cut_after(const struct merger *m, uint32_t after)
+{
+	struct snapshot *best = NULL;
+
+	for (uint32_t i = 0; m->volume->cuts_pending > 0 && i < m->pool->snapshot_limit; i++) {
+		struct snapshot *s = m->pool->snapshots[i];
+
+		if (s && s->pending && s->rec.volume == m->volume->id && s->rec.epoch > after &&
+		    s->rec.epoch < m->c->epoch && (!best || s->rec.epoch < best->rec.epoch))
+			best = s;
+	}
+	return best;
+}
+
+static int volume_merge(struct merger *m)
+{
+	uint32_t after = 0;
+	struct snapshot *cut;
+	int r;
+
+	while ((cut = cut_after(m, after)) != NULL) {
+		r = pass(m, after, cut->rec.epoch, false);
+		if (r < 0)
+			return r;
+		materialize(m->volume, cut);
+		after = cut->rec.epoch;
+	}
+	return pass(m, after, m->c->epoch, true);
+}
+
+static bool touched(const struct merger *m)
+{
+	if (m->first < m->end || m->volume->cuts_pending > 0)
+		return true;
+	for (unsigned i = 0; i < m->frozen->range_count; i++) {
+		if (m->frozen->ranges[i].volume == m->volume->id)
+			return true;
+	}
+	return false;
+}
+
+static void sort_pause(void *data)
+{
+	fiber_yield();
+}
+
+static int volumes_merge(struct merger *m)
+{
+	uint32_t at = 0;
+
+	for (uint32_t id = 0; id < m->pool->volume_limit; id++) {
+		int r = 0;
+
+		m->first = at;
+		while (at < m->frozen->count &&
+		       delta_key_volume(m->frozen->records[m->pool->order[at]].key) == id)
+			at++;
+		m->end = at;
+		m->volume = volume_at(m->pool, id);
+		if (m->volume && m->volume->next.state == VOLUME_LIVE && touched(m))
+			r = volume_merge(m);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int checkpoint_merge(struct checkpointer *c)
+{
+	struct pool *pool = c->pool;
+	struct merger m = {.c = c, .pool = pool, .frozen = &pool->deltas[!pool->active]};
+	int r = -ENOMEM;
+
+	m.points = calloc(MAX(m.frozen->count, 1U), sizeof(*m.points));
+	m.ranges = calloc(2 * DELTA_RANGES_MAX, sizeof(*m.ranges));
+	m.edges = calloc(2 * DELTA_RANGES_MAX, sizeof(*m.edges));
+	if (m.points && m.ranges && m.edges) {
+		delta_sort(m.frozen, pool->order, pool->order_scratch, sort_pause, NULL);
+		r = volumes_merge(&m);
+	}
+	free(m.points);
+	free(m.ranges);
+	free(m.edges);
+	return r;
+}
