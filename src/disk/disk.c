@@ -62,6 +62,16 @@ void disk_detach(struct disk_channel *channel)
 	atomic_fetch_sub(&disk->channels, 1);
 }
 
+int disk_buffers_register(struct loop *loop, void *base, size_t length)
+{
+	return loop_buffers_register(loop, base, length);
+}
+
+void disk_buffers_unregister(struct loop *loop, void *base, size_t length)
+{
+	loop_buffers_unregister(loop, base, length);
+}
+
 void disk_submit(struct disk_channel *channel, struct disk_request *request)
 {
 	request->channel = channel;

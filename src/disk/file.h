@@ -5,6 +5,7 @@
 #define DISK_FILE_H
 
 #include <stdatomic.h>
+#include <sys/types.h>
 
 #include "driver.h"
 
@@ -29,7 +30,14 @@ struct file_disk {
 struct file_channel {
 	struct disk_channel channel;
 	uint64_t look_again_ns; /* the size is looked at when a write comes after this */
+	unsigned file;		/* the descriptor's in the loop's table, or 0 */
 };
+
+/* The sentence for a failed open or stat; `code` is a positive errno. Returns it negated. */
+int disk_file_open_failed(const char *path, int code, bool read_only, struct err *err);
+
+/* Refuses what is neither a file nor a block device, before open() can have side effects. */
+MUST_CHECK int disk_file_kind_check(const char *path, mode_t mode, struct err *err);
 
 /* Fills disk->disk.info from the open descriptor. May turn O_DIRECT off. */
 MUST_CHECK int disk_file_identify(struct file_disk *disk, struct err *err);

@@ -265,6 +265,7 @@ static void step_start(struct disk_request *r, enum file_step step)
 	r->step = step;
 	io->done = io_done;
 	io->fd = disk_of(r)->fd;
+	io->file = container_of(r->channel, struct file_channel, channel)->file;
 	io->flags = 0;
 	io->offset = r->offset + r->progress_bytes;
 	io->length_bytes = r->length_bytes;

@@ -25,9 +25,11 @@
  */
 #define BUSY_RETRIES 100
 #define BUSY_RETRY_NS 5000000
+/* And Linux 6.1 keeps a file that was registered with a ring for up to a second (quoin/loop_io.h).
+ */
+#define EXCLUSIVE_RETRIES 300
 
-/* The sentence for a failed open or stat. */
-static int open_failed(const char *path, int code, bool read_only, struct err *err)
+int disk_file_open_failed(const char *path, int code, bool read_only, struct err *err)
 {
 	switch (code) {
 	case ENOENT:
@@ -63,8 +65,7 @@ static int open_failed(const char *path, int code, bool read_only, struct err *e
 	}
 }
 
-/* Refuses what is neither a file nor a block device, before open() can have side effects. */
-static int kind_check(const char *path, mode_t mode, struct err *err)
+int disk_file_kind_check(const char *path, mode_t mode, struct err *err)
 {
 	if (S_ISREG(mode) || S_ISBLK(mode))
 		return 0;
@@ -139,7 +140,7 @@ static int exclusive_open(const char *path, int flags, bool direct)
 	const struct timespec pause = {.tv_nsec = BUSY_RETRY_NS};
 	int fd = direct_open(path, flags, direct);
 
-	for (unsigned i = 0; fd == -EBUSY && i < BUSY_RETRIES; i++) {
+	for (unsigned i = 0; fd == -EBUSY && i < EXCLUSIVE_RETRIES; i++) {
 		nanosleep(&pause, NULL);
 		fd = direct_open(path, flags, direct);
 	}
@@ -155,19 +156,19 @@ static int open_and_lock(struct file_disk *disk, const struct disk_open_params *
 	int r;
 
 	if (stat(path, &st) < 0)
-		return open_failed(path, errno, params->read_only, err);
-	r = kind_check(path, st.st_mode, err);
+		return disk_file_open_failed(path, errno, params->read_only, err);
+	r = disk_file_kind_check(path, st.st_mode, err);
 	if (r < 0)
 		return r;
 	if (S_ISBLK(st.st_mode) && !params->shared)
 		flags |= O_EXCL;
 	r = exclusive_open(path, flags, !params->no_direct);
 	if (r < 0)
-		return open_failed(path, -r, params->read_only, err);
+		return disk_file_open_failed(path, -r, params->read_only, err);
 	disk->fd = r;
 	if (fstat(disk->fd, &st) < 0)
-		return open_failed(path, errno, params->read_only, err);
-	r = kind_check(path, st.st_mode, err);
+		return disk_file_open_failed(path, errno, params->read_only, err);
+	r = disk_file_kind_check(path, st.st_mode, err);
 	if (r < 0)
 		return r;
 	disk->disk.info.kind = S_ISBLK(st.st_mode) ? DISK_BLOCK_DEVICE : DISK_FILE;
@@ -244,13 +245,17 @@ static int file_attach(struct disk *base, struct loop *loop, struct disk_channel
 
 	if (!channel)
 		return -ENOMEM;
+	channel->file = loop_file_register(loop, container_of(base, struct file_disk, disk)->fd);
 	*ret_channel = &channel->channel;
 	return 0;
 }
 
 static void file_detach(struct disk_channel *base)
 {
-	free(container_of(base, struct file_channel, channel));
+	struct file_channel *channel = container_of(base, struct file_channel, channel);
+
+	loop_file_unregister(base->loop, channel->file);
+	free(channel);
 }
 
 static const struct disk_ops file_ops = {

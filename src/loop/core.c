@@ -99,6 +99,9 @@ struct loop_stats loop_stats_get(const struct loop *loop)
 		.sleeps = atomic_load_explicit(&c->sleeps, memory_order_relaxed),
 		.io_submitted = atomic_load_explicit(&c->io_submitted, memory_order_relaxed),
 		.io_batches = atomic_load_explicit(&c->io_batches, memory_order_relaxed),
+		.io_fixed_buffers =
+			atomic_load_explicit(&c->io_fixed_buffers, memory_order_relaxed),
+		.io_fixed_files = atomic_load_explicit(&c->io_fixed_files, memory_order_relaxed),
 		.messages = atomic_load_explicit(&c->messages, memory_order_relaxed),
 	};
 }

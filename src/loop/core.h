@@ -30,6 +30,8 @@ struct loop_counters {
 	_Atomic uint64_t sleeps;
 	_Atomic uint64_t io_submitted;
 	_Atomic uint64_t io_batches;
+	_Atomic uint64_t io_fixed_buffers;
+	_Atomic uint64_t io_fixed_files;
 	_Atomic uint64_t messages;
 };
 

@@ -10,26 +10,42 @@
  */
 #include "real.h"
 
-static void prepare_rw(struct io_uring_sqe *sqe, const struct loop_io *io)
+/* One piece needs no vector: these operations spare the kernel its copy. */
+static void prepare_piece(struct real_loop *real, struct io_uring_sqe *sqe,
+			  const struct loop_io *io)
+{
+	const bool is_read = io->op == LOOP_IO_READV;
+	const int buffer = registered_buffer(&real->ring.registered, io->iov);
+	unsigned op = is_read ? IORING_OP_READ : IORING_OP_WRITE;
+
+	if (buffer >= 0)
+		op = is_read ? IORING_OP_READ_FIXED : IORING_OP_WRITE_FIXED;
+	io_uring_prep_rw((int)op, sqe, io->fd, io->iov->iov_base, (unsigned)io->iov->iov_len,
+			 io->offset);
+	if (buffer >= 0) {
+		sqe->buf_index = (__u16)buffer;
+		core_count(&real->core.counters.io_fixed_buffers, 1);
+	}
+}
+
+static void prepare_rw(struct real_loop *real, struct io_uring_sqe *sqe, const struct loop_io *io)
 {
 	const bool is_read = io->op == LOOP_IO_READV;
 
-	/* One piece needs no vector: the plain operations spare the kernel its copy. */
 	if (io->iov_count == 1)
-		io_uring_prep_rw(is_read ? IORING_OP_READ : IORING_OP_WRITE, sqe, io->fd,
-				 io->iov->iov_base, (unsigned)io->iov->iov_len, io->offset);
+		prepare_piece(real, sqe, io);
 	else
 		io_uring_prep_rw(is_read ? IORING_OP_READV : IORING_OP_WRITEV, sqe, io->fd, io->iov,
 				 io->iov_count, io->offset);
 	sqe->rw_flags = io->flags;
 }
 
-static void prepare(struct io_uring_sqe *sqe, struct loop_io *io)
+static void prepare(struct real_loop *real, struct io_uring_sqe *sqe, struct loop_io *io)
 {
 	switch (io->op) {
 	case LOOP_IO_READV:
 	case LOOP_IO_WRITEV:
-		prepare_rw(sqe, io);
+		prepare_rw(real, sqe, io);
 		break;
 	case LOOP_IO_FDATASYNC:
 		io_uring_prep_fsync(sqe, io->fd, IORING_FSYNC_DATASYNC);
@@ -39,6 +55,11 @@ static void prepare(struct io_uring_sqe *sqe, struct loop_io *io)
 		break;
 	default:
 		UNREACHABLE();
+	}
+	if (io->file != 0) {
+		sqe->fd = (int)io->file - 1;
+		sqe->flags |= IOSQE_FIXED_FILE;
+		core_count(&real->core.counters.io_fixed_files, 1);
 	}
 	sqe->user_data = (uintptr_t)io;
 }
@@ -52,7 +73,7 @@ static bool try_start(struct real_loop *real, struct loop_io *io)
 	sqe = io_uring_get_sqe(&real->ring.uring);
 	if (sqe == NULL)
 		return false;
-	prepare(sqe, io);
+	prepare(real, sqe, io);
 	real->ring.in_flight++;
 	core_count(&real->core.counters.io_submitted, 1);
 	if (io_uring_sq_ready(&real->ring.uring) >= REAL_SUBMIT_BATCH)

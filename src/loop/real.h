@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The real twin's insides, shared by its files: ring.c (io_uring), io.c (file I/O), watch.c
- * (readiness), offload.c (helper threads), real.c (life, messages, the turn).
+ * The real twin's insides, shared by its files: ring.c (io_uring), io.c (file I/O),
+ * registered.c (memory and files known to the ring), watch.c (readiness), offload.c (helper
+ * threads), real.c (life, messages, the turn).
  */
 #ifndef QUOIN_LOOP_REAL_H
 #define QUOIN_LOOP_REAL_H
@@ -25,6 +26,24 @@
 /* user_data of requests that are not a struct loop_io; no object lives at these addresses. */
 enum ring_tag { RING_TAG_WAKE = 1, RING_TAG_WATCH = 2 };
 
+/* A piece of memory in a slot of the ring's table. */
+struct ring_chunk {
+	uintptr_t base;
+	size_t length; /* 0: the slot is free */
+	unsigned users;
+};
+
+struct ring_registered {
+	bool buffers_ready; /* the kernel has the table */
+	bool files_ready;
+	int buffers_refusal; /* why it will not have it, once asked; or 0 */
+	int files_refusal;
+	unsigned chunk_end; /* slots from here on are free */
+	unsigned file_count;
+	struct ring_chunk chunks[LOOP_BUFFERS_MAX];
+	bool file_used[LOOP_FILES_MAX];
+};
+
 struct ring {
 	struct io_uring uring;
 	bool disabled;	    /* created disabled, to be enabled by its thread */
@@ -32,6 +51,7 @@ struct ring {
 	unsigned in_flight; /* I/O prepared or in the kernel */
 	unsigned in_flight_max;
 	struct list waiting; /* I/O that found no room */
+	struct ring_registered registered;
 };
 
 struct watches {
@@ -109,6 +129,10 @@ void io_complete(struct real_loop *real, struct loop_io *io, int result);
 
 /* Moves waiting I/O into the submission queue as far as there is room. */
 void io_refill(struct real_loop *real);
+
+/* --- registered.c --- */
+/* The slot whose memory holds all of `iov`, or -1. */
+int registered_buffer(const struct ring_registered *registered, const struct iovec *iov);
 
 /* --- watch.c --- */
 MUST_CHECK int watches_init(struct watches *watches);

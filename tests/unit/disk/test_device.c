@@ -139,6 +139,9 @@ static void is_exclusive(void **state)
 	assert_non_null(strstr(err.text, f->device));
 	assert_int_equal(disk_open(f->device, &shared, &other, &err), 0);
 	disk_close(other);
+	/* And free again once closed, although the loop has known its file. */
+	rig_close(&f->rig);
+	use(f, false);
 }
 
 static bool all(const unsigned char *data, size_t length, unsigned char value)

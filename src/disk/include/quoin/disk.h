@@ -77,6 +77,17 @@ MUST_CHECK int disk_resize(struct disk *disk, uint64_t size_bytes);
 MUST_CHECK int disk_attach(struct disk *disk, struct loop *loop, struct disk_channel **ret_channel);
 void disk_detach(struct disk_channel *channel); /* no request in flight */
 
+/*
+ * For speed alone: makes memory that requests come from known to the loop, for all drives attached
+ * to it, now and later; files are registered by attaching them. Requests of one piece inside the
+ * region then spare the kernel the pinning of pages. Rules and results are those of
+ * loop_buffers_register() (quoin/loop_io.h): above all the memory stays mapped as it is until it
+ * is unregistered, and a refusal may be ignored. In the loop's thread. The region belongs to the
+ * loop, not to a channel: detaching leaves it, loop_free() ends it.
+ */
+int disk_buffers_register(struct loop *loop, void *base, size_t length);
+void disk_buffers_unregister(struct loop *loop, void *base, size_t length);
+
 enum disk_op {
 	DISK_READ,
 	DISK_WRITE,

@@ -149,9 +149,11 @@ void loop_poller_remove(struct loop *loop, struct loop_poller *poller);
 
 struct loop_stats {
 	uint64_t turns;
-	uint64_t sleeps;       /* times the thread went to sleep */
-	uint64_t io_submitted; /* I/O handed to the kernel */
-	uint64_t io_batches;   /* io_uring_enter calls that submitted something */
+	uint64_t sleeps;	   /* times the thread went to sleep */
+	uint64_t io_submitted;	   /* I/O handed to the kernel */
+	uint64_t io_batches;	   /* io_uring_enter calls that submitted something */
+	uint64_t io_fixed_buffers; /* of the I/O, with registered memory */
+	uint64_t io_fixed_files;   /* and with a registered file */
 	uint64_t messages;
 };
 

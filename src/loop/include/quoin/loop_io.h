@@ -48,6 +48,7 @@ struct loop_io {
 	struct list node; /* the loop's */
 	enum loop_io_op op;
 	int fd;
+	unsigned file;		 /* loop_file_register()'s for `fd`, or 0: not registered */
 	int flags;		 /* RWF_* for reads and writes; FALLOC_FL_* for fallocate */
 	const struct iovec *iov; /* borrowed until done() */
 	unsigned iov_count;
@@ -67,6 +68,40 @@ void loop_io_submit(struct loop *loop, struct loop_io *io);
 
 /* Hands all queued I/O to the kernel now (for callers that will not return to the loop soon). */
 void loop_io_flush(struct loop *loop);
+
+/* --- Memory and files known beforehand ------------------------------------------------------ */
+
+/*
+ * All of this is for speed alone: I/O means the same with it and without. Who is refused carries
+ * on. Both tables end with the loop; loop_free() gives back what is left in them.
+ */
+#define LOOP_BUFFERS_MAX 64 /* pieces of memory of up to 1 GiB */
+#define LOOP_FILES_MAX 128
+
+/*
+ * Registers memory: I/O of one piece that lies wholly inside (or, in memory over 1 GiB, inside one
+ * of the GiB it is cut into) then goes without pinning pages. Registered twice, it is unregistered
+ * twice; regions may overlap. The memory is anonymous or shared and writable, and until it is
+ * unregistered it stays mapped as it is: the kernel keeps the pages, so what is later mapped,
+ * discarded or moved at these addresses would not be seen by I/O. It counts against
+ * RLIMIT_MEMLOCK.
+ * 0, or why the kernel refuses (-ENOMEM: the limit; -EINVAL: an old kernel; -ENOTSUP: a simulated
+ * loop; -ENOSPC: LOOP_BUFFERS_MAX), which may be ignored.
+ */
+int loop_buffers_register(struct loop *loop, void *base, size_t length);
+
+/* The same region. No I/O of it is in flight. What was refused may be unregistered: a no-op. */
+void loop_buffers_unregister(struct loop *loop, void *base, size_t length);
+
+/*
+ * Registers an open file: returns what goes to loop_io.file besides the fd, or 0 when refused.
+ * The loop holds on to the open file description until it is unregistered; Linux 6.1 up to a second
+ * longer when other files of the loop stay registered.
+ */
+MUST_CHECK unsigned loop_file_register(struct loop *loop, int fd);
+
+/* No I/O of it is in flight. 0 is allowed. */
+void loop_file_unregister(struct loop *loop, unsigned file);
 
 /* --- Blocking work off the worker ---------------------------------------------------------- */
 
