@@ -71,7 +71,7 @@ static void none_yet(void **state)
 	struct fixture *f = *state;
 	json_t *targets = NULL;
 
-	assert_int_equal(control_state_load(&f->state, &targets, NULL), 0);
+	assert_int_equal(control_state_load(&f->state, CONTROL_STATE_TARGETS, &targets, NULL), 0);
 	assert_int_equal(json_array_size(targets), 0);
 	json_decref(targets);
 }
@@ -84,8 +84,8 @@ static void saved_and_loaded(void **state)
 	struct stat st;
 	char path[128];
 
-	assert_int_equal(control_state_save(&f->state, in, NULL), 0);
-	assert_int_equal(control_state_load(&f->state, &out, NULL), 0);
+	assert_int_equal(control_state_save(&f->state, CONTROL_STATE_TARGETS, in, NULL), 0);
+	assert_int_equal(control_state_load(&f->state, CONTROL_STATE_TARGETS, &out, NULL), 0);
 	assert_true(json_equal(in, out));
 	path_in(f, "targets.json", path);
 	assert_int_equal(stat(path, &st), 0);
@@ -133,7 +133,9 @@ static void damaged(void **state)
 		struct err err;
 
 		file_put(f, cases[i].text);
-		assert_int_equal(control_state_load(&f->state, &targets, &err), cases[i].code);
+		assert_int_equal(
+			control_state_load(&f->state, CONTROL_STATE_TARGETS, &targets, &err),
+			cases[i].code);
 		assert_non_null(strstr(err.text, "targets.json"));
 		assert_ptr_equal(targets, (json_t *)1);
 	}
@@ -153,13 +155,13 @@ static void no_space_keeps_the_old(void **state)
 
 	for (int i = 0; i < 100; i++)
 		json_array_append_new(large, json_pack("{s:s}", "name", "vm1"));
-	assert_int_equal(control_state_save(&f->state, small, NULL), 0);
+	assert_int_equal(control_state_save(&f->state, CONTROL_STATE_TARGETS, small, NULL), 0);
 	signal(SIGXFSZ, SIG_IGN);
 	setrlimit(RLIMIT_FSIZE, &none);
-	r = control_state_save(&f->state, large, &err);
+	r = control_state_save(&f->state, CONTROL_STATE_TARGETS, large, &err);
 	setrlimit(RLIMIT_FSIZE, &all);
 	assert_int_equal(r, -EFBIG);
-	assert_int_equal(control_state_load(&f->state, &out, NULL), 0);
+	assert_int_equal(control_state_load(&f->state, CONTROL_STATE_TARGETS, &out, NULL), 0);
 	assert_true(json_equal(small, out));
 	json_decref(small);
 	json_decref(large);
