@@ -17,6 +17,7 @@ _Static_assert(CONTROL_NAME_MAX == POOL_NAME_MAX, "names");
 _Static_assert(CONTROL_DRIVES_MAX == POOL_DRIVES_MAX, "drives");
 _Static_assert(CONTROL_HOLDS_MAX == POOL_HOLDS_MAX, "holds");
 _Static_assert(CONTROL_TAG_MAX == POOL_TAG_MAX, "tags");
+_Static_assert(CONTROL_RESERVE_DEFAULT == POOL_RESERVE_PERMILLE_DEFAULT, "reserve");
 _Static_assert(CONTROL_SNAPSHOT_MAX == 2 * POOL_NAME_MAX + 1, "snapshots");
 
 struct control_pool *control_pool_new(const char *name, const uint8_t guid[16])

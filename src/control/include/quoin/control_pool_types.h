@@ -11,6 +11,7 @@
 #define CONTROL_SNAPSHOT_MAX 127			/* "NAME@SNAP" */
 #define CONTROL_OBJECT_MAX (CONTROL_NAME_MAX + 1 + 127) /* "POOL/NAME@SNAP" */
 #define CONTROL_HOLDS_MAX 4
+#define CONTROL_RESERVE_DEFAULT 200 /* permille */
 #define CONTROL_TAG_MAX 31
 #define CONTROL_SCAN_MAX 4096 /* files and devices looked at by one scan */
 
