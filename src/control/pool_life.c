@@ -100,6 +100,19 @@ static int groups_check(const struct control_pool_create *params, struct err *er
 	return 0;
 }
 
+/* The same drive under two names is found by its lock. */
+static int twice_check(const struct control_pool_create *params, struct err *err)
+{
+	for (unsigned i = 0; i < params->drive_count; i++) {
+		for (unsigned j = 0; j < i; j++) {
+			if (strcmp(params->drives[i], params->drives[j]) == 0)
+				return err_set(err, -EINVAL, "%s is given twice",
+					       params->drives[i]);
+		}
+	}
+	return 0;
+}
+
 static int create_check(struct control *control, const struct control_pool_create *params,
 			struct err *err)
 {
@@ -112,6 +125,8 @@ static int create_check(struct control *control, const struct control_pool_creat
 			    CONTROL_POOLS_MAX);
 	if (r == 0 && (params->drive_count == 0 || params->drive_count > CONTROL_DRIVES_MAX))
 		r = err_set(err, -EINVAL, "a pool has 1 to %d drives", CONTROL_DRIVES_MAX);
+	if (r == 0)
+		r = twice_check(params, err);
 	if (r == 0)
 		r = groups_check(params, err);
 	for (unsigned i = 0; r == 0 && i < params->drive_count; i++)
@@ -357,7 +372,8 @@ int control_pool_export(struct control *control, const char *name, struct err *e
 		return err_set(err, -ENOENT, "there is no pool \"%s\": see quoin pool list", name);
 	r = export(control, pool, err);
 	if (r < 0) {
-		err_prefix(err, "pool \"%s\" is not exported well", name);
+		err_prefix(err, "pool \"%s\" is not exported%s", name,
+			   control_pools_find(&control->pools, name) ? "" : " well, but let go");
 		return r;
 	}
 	log_info("pool \"%s\" exported", name);

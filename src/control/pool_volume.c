@@ -427,7 +427,7 @@ int control_volume_rollback(struct control *control, const char *snapshot, bool 
 			    snapshot);
 		r = run(&object, &args, &history, err);
 	}
-	return told(r, err, snapshot, "rolled back to");
+	return told(r, err, snapshot, "rolled back");
 }
 
 static int clone_it(struct pool_args *args)

@@ -104,8 +104,11 @@ static int paths_body(const struct invocation *in, json_t *body)
 
 	for (int i = 1; i < in->argument_count; i++)
 		bad |= json_array_append_new(paths, words_path(in->arguments[i]));
-	while ((directory = invocation_next(in, "dir", &cursor)))
-		bad |= json_array_append_new(paths, words_path(directory));
+	while ((directory = invocation_next(in, "dir", &cursor))) {
+		CLEANUP_FREE char *real = realpath(directory, NULL);
+
+		bad |= json_array_append_new(paths, words_path(real ? real : directory));
+	}
 	if (json_array_size(paths) > 0)
 		json_object_set(body, "paths", paths);
 	json_decref(paths);
