@@ -52,7 +52,8 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	static const char *const names[] = {"targets.json", "targets.json.new", "lock"};
+	static const char *const names[] = {"targets.json", "targets.json.new", "pools.json",
+					    "lock"};
 	struct fixture *f = *state;
 	char path[128];
 
@@ -94,6 +95,25 @@ static void saved_and_loaded(void **state)
 	assert_int_equal(access(path, F_OK), -1);
 	json_decref(in);
 	json_decref(out);
+}
+
+static void lists_are_apart(void **state)
+{
+	struct fixture *f = *state;
+	json_t *pools = json_pack("[{s:s}]", "name", "tank");
+	json_t *out = NULL;
+	char path[128];
+
+	assert_int_equal(control_state_save(&f->state, CONTROL_STATE_POOLS, pools, NULL), 0);
+	assert_int_equal(control_state_load(&f->state, CONTROL_STATE_TARGETS, &out, NULL), 0);
+	assert_int_equal(json_array_size(out), 0);
+	json_decref(out);
+	assert_int_equal(control_state_load(&f->state, CONTROL_STATE_POOLS, &out, NULL), 0);
+	assert_true(json_equal(pools, out));
+	path_in(f, "pools.json", path);
+	assert_int_equal(access(path, F_OK), 0);
+	json_decref(out);
+	json_decref(pools);
 }
 
 static void one_daemon_only(void **state)
@@ -194,6 +214,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(none_yet, setup, teardown),
 		cmocka_unit_test_setup_teardown(saved_and_loaded, setup, teardown),
+		cmocka_unit_test_setup_teardown(lists_are_apart, setup, teardown),
 		cmocka_unit_test_setup_teardown(one_daemon_only, setup, teardown),
 		cmocka_unit_test_setup_teardown(damaged, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_space_keeps_the_old, setup, teardown),
