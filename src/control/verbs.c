@@ -53,6 +53,8 @@ void control_namespace_info(struct control *control, const char *name, unsigned 
 	device = target->devices[ns->nsid - 1];
 	ret_info->capacity_bytes = device ? block_capacity(device) : 0;
 	ret_info->block_size = device ? device->limits.logical_block_bytes : ns->block_size;
+	/* A pool's device has smaller blocks than it was asked for. */
+	ret_info->block_size = MAX(ret_info->block_size, ns->block_size);
 	/* The guest may have formatted it to another one. */
 	if (device && target->state_fd >= 0)
 		ret_info->block_size =

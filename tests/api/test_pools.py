@@ -338,14 +338,16 @@ class Refusals(PoolTest):
         self.stop()
         self.start('--memory', '96M')
         self.pool()
-        self.refused('pool', 'create', 'pond', self.b, says='--memory')
+        self.done('pool', 'create', 'pond', self.b)
+        self.refused('pool', 'create', 'lake', self.disk('c.img', 64 * MIB), says='--memory')
         number = 0
         while self.quoin('target', 'create', f't{number}', 'null:1G').code == 0:
             number += 1
         self.assertLess(number, 12)
         self.stop()
         self.start('--memory', '96M')
-        self.assertEqual(self.status()['health'], 'online')
+        for name in ('tank', 'pond'):
+            self.assertEqual(self.status(name)['health'], 'online')
 
     def test_state_that_cannot_be_saved(self):
         os.mkdir(os.path.join(self.state, 'pools.json.new'))
