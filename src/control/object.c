@@ -33,6 +33,11 @@ static bool words_good(const char *text, bool slashes)
 	return text[-1] == '\0';
 }
 
+bool control_object_pool_name_good(const char *name)
+{
+	return strlen(name) <= CONTROL_NAME_MAX && words_good(name, false);
+}
+
 int control_object_split(const char *name, struct control_object *ret_object, struct err *err)
 {
 	struct control_object object = {.snapshot = ""};

@@ -11,6 +11,9 @@ struct control_object {
 	char snapshot[CONTROL_NAME_MAX + 1]; /* "" = the volume itself */
 };
 
+/* True for what a pool can be called: names on drives are anybody's bytes. */
+bool control_object_pool_name_good(const char *name);
+
 /* -EINVAL: it is not such a name. */
 MUST_CHECK int control_object_split(const char *name, struct control_object *ret_object,
 				    struct err *err);

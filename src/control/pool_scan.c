@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <jansson.h>
+
 #include <quoin/base_log.h>
 #include <quoin/base_text.h>
 
@@ -66,6 +68,15 @@ static bool is_candidate(const struct stat *st)
 	       (S_ISREG(st->st_mode) && (uint64_t)st->st_size >= POOL_DRIVE_BYTES_MIN);
 }
 
+/* Paths are remembered and told as JSON, which is UTF-8: others can only be linked to. */
+static bool is_text(const char *path)
+{
+	json_t *json = json_string(path);
+
+	json_decref(json);
+	return json != NULL && strlen(path) <= CONTROL_PATH_MAX;
+}
+
 static void directory_add(struct control_scan *scan, const char *path)
 {
 	DIR *directory = opendir(path);
@@ -75,7 +86,7 @@ static void directory_add(struct control_scan *scan, const char *path)
 		CLEANUP_FREE char *full = xasprintf("%s/%s", path, entry->d_name);
 		struct stat st;
 
-		if (stat(full, &st) == 0 && is_candidate(&st))
+		if (stat(full, &st) == 0 && is_candidate(&st) && is_text(full))
 			candidate_add(scan, full, &st);
 	}
 	if (directory)
@@ -151,7 +162,8 @@ static int label_read(struct control_scan *scan, struct scan_drive *drive, struc
 		r = control_call(loop, reading_run, &reading);
 	}
 	disk_close(disk);
-	drive->labelled = r == 0 && !drive->label.destroyed;
+	drive->labelled = r == 0 && !drive->label.destroyed &&
+			  control_object_pool_name_good(drive->label.name);
 	return r;
 }
 

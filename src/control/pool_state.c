@@ -71,9 +71,8 @@ int control_pool_from_json(const json_t *json, struct control_pool **ret_pool, s
 	r = keys_check(json, err);
 	if (r < 0)
 		return r;
-	if (!name || name[0] == '\0' || strlen(name) > CONTROL_NAME_MAX)
-		return err_set(err, -EINVAL, "\"name\" must be a text of 1 to %d characters",
-			       CONTROL_NAME_MAX);
+	if (!name || !control_object_pool_name_good(name))
+		return err_set(err, -EINVAL, "\"name\" must be the name of a pool");
 	if (!text || control_uuid_parse(text, guid) < 0)
 		return err_set(err, -EINVAL, "\"guid\" must be a UUID: 32 hexadecimal digits");
 	if (read_only && !json_is_boolean(read_only))

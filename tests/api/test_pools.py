@@ -144,6 +144,20 @@ class Pools(PoolTest):
         self.restart()
         self.assertEqual(self.status()['health'], 'online')
 
+    def test_odd_files_beside_a_pool(self):
+        """What a directory holds besides drives is nobody's concern."""
+        self.pool()
+        self.done('pool', 'export', 'tank')
+        odd = os.path.join(os.fsencode(self.directory), b'\xff\xfe.img')
+        shutil.copyfile(os.fsencode(self.a), odd)
+        os.unlink(self.a)
+        os.mkfifo(self.path('fifo'))
+        self.disk('blank', 64 * MIB)
+        found = self.done('pool', 'import', '--dir', self.directory, '--json').json['pools']
+        self.assertEqual(found, [])
+        os.symlink(odd, os.fsencode(self.a))
+        self.done('pool', 'import', 'tank', '--dir', self.directory)
+
     def test_read_only_import(self):
         self.pool()
         self.volume()
