@@ -78,6 +78,7 @@ static const struct error_word error_words[] = {
 	{-ENOSPC, 507, "no_space"},
 	{-EDQUOT, 507, "no_space"},
 	{-EFBIG, 507, "no_space"},
+	{-EUCLEAN, 500, "damaged"},
 };
 
 static const struct error_word *error_find(int code)
@@ -244,10 +245,10 @@ json_t *api_worker_encode(struct control *control, unsigned index)
 	json_t *json;
 
 	control_worker_info(control, index, &info);
-	PACK(json, "{s:o, s:i, s:I, s:I, s:I, s:I, s:I}", "cpu",
+	PACK(json, "{s:o, s:i, s:i, s:I, s:I, s:I, s:I, s:I}", "cpu",
 	     info.cpu >= 0 ? json_integer(info.cpu) : json_null(), "targets", (int)info.targets,
-	     "turns", counter(info.turns), "sleeps", counter(info.sleeps), "io_submitted",
-	     counter(info.io_submitted), "io_batches", counter(info.io_batches), "messages",
-	     counter(info.messages));
+	     "pools", (int)info.pools, "turns", counter(info.turns), "sleeps", counter(info.sleeps),
+	     "io_submitted", counter(info.io_submitted), "io_batches", counter(info.io_batches),
+	     "messages", counter(info.messages));
 	return json;
 }

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -14,17 +15,12 @@
 #include <quoin/api_json.h>
 #include <quoin/api_paths.h>
 #include <quoin/base_assert.h>
+#include <quoin/base_text.h>
 #include <quoin/control.h>
 #include <quoin/control_json.h>
+#include <quoin/control_pool.h>
 
-struct call {
-	const struct api_context *context;
-	struct control *control;
-	char name[CONTROL_NAME_MAX + 1];
-	unsigned nsid;
-	json_t *body;	/* NULL when the route takes none */
-	json_t *answer; /* NULL = none */
-};
+#include "routes.h"
 
 /* --- Handlers: 0 with an answer, or negative errno with a sentence ---------------------------- */
 
@@ -46,12 +42,14 @@ static int daemon_get(struct call *call, struct err *err)
 	ASSERT(workers != NULL);
 	for (unsigned i = 0; i < control_worker_count(call->control); i++)
 		ASSERT(json_array_append_new(workers, api_worker_encode(call->control, i)) == 0);
-	call->answer = json_pack(
-		"{s:s, s:s, s:i, s:I, s:s, s:s, s:s, s:I, s:i, s:o}", "name", "quoind", "version",
-		api_version(), "pid", (int)getpid(), "uptime_s", (json_int_t)uptime_s(call),
-		"supervisor", process->supervisor, "state_dir", process->state_dir, "socket",
-		process->socket_path, "memory_bytes", (json_int_t)process->memory_bytes, "targets",
-		(int)control_target_count(call->control), "workers", workers);
+	call->answer =
+		json_pack("{s:s, s:s, s:i, s:I, s:s, s:s, s:s, s:I, s:i, s:i, s:o}", "name",
+			  "quoind", "version", api_version(), "pid", (int)getpid(), "uptime_s",
+			  (json_int_t)uptime_s(call), "supervisor", process->supervisor,
+			  "state_dir", process->state_dir, "socket", process->socket_path,
+			  "memory_bytes", (json_int_t)process->memory_bytes, "targets",
+			  (int)control_target_count(call->control), "pools",
+			  (int)control_pool_count(call->control), "workers", workers);
 	ASSERT(call->answer != NULL);
 	return 0;
 }
@@ -177,21 +175,61 @@ struct route {
 	int (*handle)(struct call *call, struct err *err);
 	bool body; /* takes one */
 	unsigned status;
+	unsigned takes; /* of enum api_ask_key: the body is decoded; 0 = the handler does it */
+	unsigned needs;
 };
 
 static const struct route routes[] = {
-	{"GET", "/v1", daemon_get, false, 200},
-	{"GET", "/v1/targets", targets_list, false, 200},
-	{"POST", "/v1/targets", target_create, true, 201},
-	{"GET", "/v1/targets/{name}", target_get, false, 200},
-	{"DELETE", "/v1/targets/{name}", target_destroy, false, 204},
-	{"POST", "/v1/targets/{name}/start", target_start, false, 200},
-	{"GET", "/v1/targets/{name}/stats", target_stats, false, 200},
-	{"GET", "/v1/targets/{name}/namespaces", namespaces_list, false, 200},
-	{"POST", "/v1/targets/{name}/namespaces", namespace_attach, true, 201},
-	{"DELETE", "/v1/targets/{name}/namespaces/{nsid}", namespace_detach, false, 204},
-	{"PATCH", "/v1/targets/{name}/namespaces/{nsid}", namespace_resize, true, 200},
-	{"POST", "/v1/targets/{name}/namespaces/{nsid}/rescan", namespace_rescan, false, 200},
+	{"GET", "/v1", daemon_get, false, 200, 0, 0},
+	{"GET", "/v1/targets", targets_list, false, 200, 0, 0},
+	{"POST", "/v1/targets", target_create, true, 201, 0, 0},
+	{"GET", "/v1/targets/{name}", target_get, false, 200, 0, 0},
+	{"DELETE", "/v1/targets/{name}", target_destroy, false, 204, 0, 0},
+	{"POST", "/v1/targets/{name}/start", target_start, false, 200, 0, 0},
+	{"GET", "/v1/targets/{name}/stats", target_stats, false, 200, 0, 0},
+	{"GET", "/v1/targets/{name}/namespaces", namespaces_list, false, 200, 0, 0},
+	{"POST", "/v1/targets/{name}/namespaces", namespace_attach, true, 201, 0, 0},
+	{"DELETE", "/v1/targets/{name}/namespaces/{nsid}", namespace_detach, false, 204, 0, 0},
+	{"PATCH", "/v1/targets/{name}/namespaces/{nsid}", namespace_resize, true, 200, 0, 0},
+	{"POST", "/v1/targets/{name}/namespaces/{nsid}/rescan", namespace_rescan, false, 200, 0, 0},
+	{"GET", "/v1/pools", api_pools_list, false, 200, 0, 0},
+	{"POST", "/v1/pools", api_pool_create, true, 201,
+	 ASK_NAME | ASK_GROUPS | ASK_RESERVE | ASK_AUTOTRIM | ASK_FORCE, ASK_NAME | ASK_GROUPS},
+	{"POST", "/v1/scan", api_pools_scan, true, 200, ASK_PATHS, 0},
+	{"GET", "/v1/pools/{name}", api_pool_get, false, 200, 0, 0},
+	{"PATCH", "/v1/pools/{name}", api_pool_set, true, 200, ASK_RESERVE | ASK_AUTOTRIM, 0},
+	{"POST", "/v1/pools/{name}/import", api_pool_import, true, 200,
+	 ASK_PATHS | ASK_FORCE | ASK_READ_ONLY | ASK_REWIND, 0},
+	{"POST", "/v1/pools/{name}/export", api_pool_export, false, 204, 0, 0},
+	{"POST", "/v1/pools/{name}/destroy", api_pool_destroy, true, 204, ASK_FORCE, 0},
+	{"GET", "/v1/pools/{name}/history", api_pool_history, false, 200, 0, 0},
+	{"GET", "/v1/pools/{name}/volumes", api_pool_volumes, false, 200, 0, 0},
+	{"GET", "/v1/volumes", api_volumes_list, false, 200, 0, 0},
+	{"POST", "/v1/volumes", api_volume_create, true, 201, ASK_NAME | ASK_SIZE | ASK_PROPERTIES,
+	 ASK_NAME | ASK_SIZE},
+	{"POST", "/v1/volumes/info", api_volume_info, true, 200, ASK_NAME, ASK_NAME},
+	{"POST", "/v1/volumes/set", api_volume_set, true, 200, ASK_NAME | ASK_PROPERTIES, ASK_NAME},
+	{"POST", "/v1/volumes/resize", api_volume_resize, true, 200,
+	 ASK_NAME | ASK_SIZE | ASK_FORCE, ASK_NAME | ASK_SIZE},
+	{"POST", "/v1/volumes/rename", api_volume_rename, true, 200, ASK_NAME | ASK_NEW_NAME,
+	 ASK_NAME | ASK_NEW_NAME},
+	{"POST", "/v1/volumes/destroy", api_volume_destroy, true, 204, ASK_NAME | ASK_RECURSIVE,
+	 ASK_NAME},
+	{"POST", "/v1/volumes/rollback", api_volume_rollback, true, 204,
+	 ASK_SNAPSHOT | ASK_RECURSIVE, ASK_SNAPSHOT},
+	{"POST", "/v1/volumes/clone", api_volume_clone, true, 201, ASK_SNAPSHOT | ASK_NAME,
+	 ASK_SNAPSHOT | ASK_NAME},
+	{"POST", "/v1/volumes/promote", api_volume_promote, true, 200, ASK_NAME, ASK_NAME},
+	{"POST", "/v1/snapshots", api_snapshots_create, true, 204, ASK_NAMES, ASK_NAMES},
+	{"POST", "/v1/snapshots/list", api_snapshots_list, true, 200, ASK_NAME | ASK_CURSOR,
+	 ASK_NAME},
+	{"POST", "/v1/snapshots/destroy", api_snapshots_destroy, true, 204, ASK_NAMES, ASK_NAMES},
+	{"POST", "/v1/snapshots/hold", api_snapshot_hold, true, 200, ASK_NAME | ASK_TAG,
+	 ASK_NAME | ASK_TAG},
+	{"POST", "/v1/snapshots/release", api_snapshot_release, true, 200, ASK_NAME | ASK_TAG,
+	 ASK_NAME | ASK_TAG},
+	{"POST", "/v1/snapshots/rename", api_snapshot_rename, true, 204, ASK_NAME | ASK_NEW_NAME,
+	 ASK_NAME | ASK_NEW_NAME},
 };
 
 bool api_route_at(unsigned index, struct api_route_name *ret_route)
@@ -250,7 +288,8 @@ static bool path_match(const char *pattern, const char *path, struct call *call)
 /* The methods of the path that has the route, for the Allow header (RFC 9110, 10.2.1). */
 static const char *allowed(const struct route *route)
 {
-	static const char *const lists[] = {"GET, POST", "GET, DELETE", "DELETE, PATCH"};
+	static const char *const lists[] = {"GET, POST", "GET, DELETE", "GET, PATCH",
+					    "DELETE, PATCH"};
 	const struct route *other = NULL;
 
 	for (size_t i = 0; i < ARRAY_SIZE(routes); i++) {
@@ -294,8 +333,13 @@ static int run(const struct route *route, const struct api_request *request, str
 
 	if (route->body)
 		r = api_body_parse(request->body, request->body_length, &call->body, err);
+	if (r == 0 && route->takes) {
+		call->ask = xcalloc(1, sizeof(*call->ask));
+		r = api_ask_decode(call->body, route->takes, route->needs, call->ask, err);
+	}
 	if (r == 0)
 		r = route->handle(call, err);
+	free(call->ask);
 	json_decref(call->body);
 	return r;
 }

@@ -14,6 +14,8 @@
 #include <quoin/base_text.h>
 #include <quoin/control_json.h>
 
+#include "pool_life.h"
+#include "pool_use.h"
 #include "private.h"
 #include "volume.h"
 
@@ -77,7 +79,7 @@ int control_save(struct control *control, struct err *err)
 	for (unsigned i = 0; i < control->target_count; i++)
 		ASSERT(json_array_append_new(targets, control_target_spec_to_json(
 							      &control->targets[i]->spec)) == 0);
-	r = control_state_save(&control->state, targets, err);
+	r = control_state_save(&control->state, CONTROL_STATE_TARGETS, targets, err);
 	json_decref(targets);
 	return r;
 }
@@ -85,7 +87,7 @@ int control_save(struct control *control, struct err *err)
 /* --- Running a target ----------------------------------------------------------------------- */
 
 /* Two disks on one file would destroy each other; this names the one that has it. */
-int control_volume_free(struct control *control, const char *volume,
+int control_volume_free(struct control *control, const struct control_namespace_spec *wanted,
 			const struct control_target *but, struct err *err)
 {
 	for (unsigned i = 0; i < control->target_count; i++) {
@@ -94,10 +96,10 @@ int control_volume_free(struct control *control, const char *volume,
 		for (unsigned n = 0; target != but && n < target->spec.namespace_count; n++) {
 			const struct control_namespace_spec *ns = &target->spec.namespaces[n];
 
-			if (control_volume_same(ns->volume, volume))
+			if (control_volume_clash(ns, wanted))
 				return err_set(err, -EBUSY,
 					       "%s is in use by target \"%s\" as namespace %u",
-					       volume, target->spec.name, ns->nsid);
+					       wanted->volume, target->spec.name, ns->nsid);
 		}
 	}
 	return 0;
@@ -113,11 +115,11 @@ static int volumes_free(struct control *control, const struct control_target *ta
 		int r = control_volume_check(volume, control->test_volumes, err);
 
 		if (r == 0)
-			r = control_volume_free(control, volume, target, err);
+			r = control_volume_free(control, &spec->namespaces[i], target, err);
 		if (r < 0)
 			return r;
 		for (unsigned j = 0; j < i; j++) {
-			if (control_volume_same(volume, spec->namespaces[j].volume))
+			if (control_volume_clash(&spec->namespaces[i], &spec->namespaces[j]))
 				return err_set(err, -EBUSY, "%s is given twice", volume);
 		}
 	}
@@ -126,11 +128,15 @@ static int volumes_free(struct control *control, const struct control_target *ta
 
 int control_run(struct control *control, struct control_target *target, struct err *err)
 {
-	const unsigned index = control_workers_choose(&control->workers);
+	/* Where its pool is at home, requests need no message to another thread. */
+	const int home = control_pool_worker(&control->pools, &target->spec);
+	const unsigned index =
+		home >= 0 ? (unsigned)home : control_workers_choose(&control->workers);
 	struct control_worker *worker = &control->workers.workers[index];
 	struct err why = {.code = 0};
 	int r = volumes_free(control, target, &why);
 
+	target->pools = &control->pools;
 	target->state_fd = control->state.directory_fd;
 	if (r < 0)
 		control_target_halt(target, why.text);
@@ -181,7 +187,7 @@ static int restore_one(struct control *control, const json_t *json, size_t index
 static int restore(struct control *control, struct err *err)
 {
 	json_t *targets = NULL;
-	int r = control_state_load(&control->state, &targets, err);
+	int r = control_state_load(&control->state, CONTROL_STATE_TARGETS, &targets, err);
 
 	if (r < 0)
 		return r;
@@ -230,6 +236,10 @@ static int open_all(struct control *control, const struct control_params *params
 	if (r == 0)
 		r = restore(control, err);
 	if (r == 0)
+		r = control_pools_restore(control, err);
+	if (r == 0)
+		r = control_host_read(control->state.directory_fd, &control->pools.host, err);
+	if (r == 0)
 		r = control_workers_start(&control->workers, params->workers, params->cpus, err);
 	return r;
 }
@@ -241,6 +251,7 @@ int control_new(const struct control_params *params, struct control **ret_contro
 
 	control->state.directory_fd = -1;
 	control->state.lock_fd = -1;
+	control->pools.workers = &control->workers;
 	control->runtime_dir = xstrdup(params->runtime_dir);
 	control->test_volumes = params->test_volumes;
 	control->memory_bytes =
@@ -250,6 +261,7 @@ int control_new(const struct control_params *params, struct control **ret_contro
 		control_free(control);
 		return r;
 	}
+	control_pools_start(control);
 	run_all(control);
 	*ret_control = control;
 	return 0;
@@ -264,7 +276,12 @@ int control_stop(struct control *control, struct err *err)
 
 		worst = r < 0 ? r : worst;
 	}
-	return worst;
+	if (worst < 0)
+		return worst;
+	while (control->target_count > 0)
+		control_target_free(control->targets[--control->target_count]);
+	control_pools_stop(control);
+	return 0;
 }
 
 void control_free(struct control *control)
@@ -273,6 +290,7 @@ void control_free(struct control *control)
 		return;
 	while (control->target_count > 0)
 		control_target_free(control->targets[--control->target_count]);
+	control_pools_stop(control);
 	control_workers_stop(&control->workers);
 	control_state_close(&control->state);
 	free(control->runtime_dir);
@@ -294,6 +312,7 @@ void control_worker_info(const struct control *control, unsigned index,
 	stats = loop_stats_get(worker->loop);
 	ret_info->cpu = worker->cpu;
 	ret_info->targets = worker->targets;
+	ret_info->pools = worker->pools;
 	ret_info->turns = stats.turns;
 	ret_info->sleeps = stats.sleeps;
 	ret_info->io_submitted = stats.io_submitted;

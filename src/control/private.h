@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The room from inside: the object behind the door, shared by control.c and verbs.c. */
+/* The room from inside: the object behind the door, shared by what implements its verbs. */
 #ifndef CONTROL_PRIVATE_H
 #define CONTROL_PRIVATE_H
 
 #include <quoin/control.h>
 
+#include "pool.h"
 #include "state.h"
 #include "target.h"
 #include "workers.h"
@@ -21,6 +22,7 @@ struct control {
 	uint64_t memory_bytes;
 	struct control_state state;
 	struct control_workers workers;
+	struct control_pools pools;
 	unsigned target_count;
 	struct control_target *targets[CONTROL_TARGETS_MAX];
 };
@@ -43,8 +45,8 @@ MUST_CHECK int control_save(struct control *control, struct err *err);
 MUST_CHECK int control_run(struct control *control, struct control_target *target, struct err *err);
 void control_halt(struct control *control, struct control_target *target, const char *why);
 
-/* -EBUSY when a namespace of a target other than `but` has this volume. */
-MUST_CHECK int control_volume_free(struct control *control, const char *volume,
+/* -EBUSY when a namespace of a target other than `but` has the volume of `ns`. */
+MUST_CHECK int control_volume_free(struct control *control, const struct control_namespace_spec *ns,
 				   const struct control_target *but, struct err *err);
 
 #endif

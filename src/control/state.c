@@ -14,7 +14,6 @@
 
 #include "state.h"
 
-#define FILE_NAME "targets.json"
 #define LOCK_NAME "lock"
 #define JSON_FLAGS (JSON_INDENT(2) | JSON_SORT_KEYS)
 
@@ -124,33 +123,41 @@ static char *file_read(int fd, size_t *ret_length, int *ret_error)
 	return data;
 }
 
-static int corrupt(const struct control_state *state, const char *why, struct err *err)
+/* Where an error is. */
+struct place {
+	const struct control_state *state;
+	const struct control_state_list *list;
+};
+
+static int corrupt(const struct place *place, const char *why, struct err *err)
 {
 	return err_set(err, -EUCLEAN,
-		       "%s/%s is damaged (%s): repair it, or move it away to start without targets",
-		       state->directory, FILE_NAME, why);
+		       "%s/%s is damaged (%s): repair it, or move it away to start without %s",
+		       place->state->directory, place->list->file, why, place->list->key);
 }
 
-static int root_check(const struct control_state *state, const json_t *root, struct err *err)
+static int root_check(const struct place *place, const json_t *root, struct err *err)
 {
 	const json_t *version = json_object_get(root, "version");
 
 	if (!json_is_integer(version) || json_integer_value(version) < 1)
-		return corrupt(state, "it has no version", err);
+		return corrupt(place, "it has no version", err);
 	if (json_integer_value(version) > CONTROL_STATE_VERSION)
 		return err_set(err, -EPROTO,
 			       "%s/%s has version %lld, this quoind reads up to %d: use the newer "
 			       "quoind",
-			       state->directory, FILE_NAME, (long long)json_integer_value(version),
-			       CONTROL_STATE_VERSION);
-	if (!json_is_array(json_object_get(root, "targets")))
-		return corrupt(state, "it has no list of targets", err);
+			       place->state->directory, place->list->file,
+			       (long long)json_integer_value(version), CONTROL_STATE_VERSION);
+	if (!json_is_array(json_object_get(root, place->list->key)))
+		return corrupt(place, "it has no list", err);
 	return 0;
 }
 
-int control_state_load(const struct control_state *state, json_t **ret_targets, struct err *err)
+int control_state_load(const struct control_state *state, const struct control_state_list *list,
+		       json_t **ret_items, struct err *err)
 {
-	CLEANUP_FD int fd = openat(state->directory_fd, FILE_NAME, O_RDONLY | O_CLOEXEC);
+	const struct place place = {state, list};
+	CLEANUP_FD int fd = openat(state->directory_fd, list->file, O_RDONLY | O_CLOEXEC);
 	CLEANUP_FREE char *data = NULL;
 	size_t length = 0;
 	json_error_t where;
@@ -158,7 +165,7 @@ int control_state_load(const struct control_state *state, json_t **ret_targets, 
 	int r;
 
 	if (fd < 0 && errno == ENOENT) {
-		*ret_targets = json_array();
+		*ret_items = json_array();
 		return 0;
 	}
 	if (fd >= 0)
@@ -166,14 +173,14 @@ int control_state_load(const struct control_state *state, json_t **ret_targets, 
 	else
 		r = -errno;
 	if (!data)
-		return err_set(err, r, "cannot read %s/%s: %s", state->directory, FILE_NAME,
+		return err_set(err, r, "cannot read %s/%s: %s", state->directory, list->file,
 			       strerror(-r));
 	root = json_loadb(data, length, JSON_REJECT_DUPLICATES, &where);
 	if (!root)
-		return corrupt(state, where.text, err);
-	r = root_check(state, root, err);
+		return corrupt(&place, where.text, err);
+	r = root_check(&place, root, err);
 	if (r == 0)
-		*ret_targets = json_incref(json_object_get(root, "targets"));
+		*ret_items = json_incref(json_object_get(root, list->key));
 	json_decref(root);
 	return r;
 }
@@ -217,18 +224,18 @@ int control_file_replace(int directory_fd, const char *name, const char *data)
 	return fsync(directory_fd) < 0 ? -errno : 0;
 }
 
-int control_state_save(const struct control_state *state, json_t *targets, struct err *err)
+int control_state_save(const struct control_state *state, const struct control_state_list *list,
+		       json_t *items, struct err *err)
 {
 	CLEANUP_FREE char *data = NULL;
-	json_t *root =
-		json_pack("{s:i, s:O}", "version", CONTROL_STATE_VERSION, "targets", targets);
+	json_t *root = json_pack("{s:i, s:O}", "version", CONTROL_STATE_VERSION, list->key, items);
 	int r;
 
 	data = root ? json_dumps(root, JSON_FLAGS) : NULL;
 	json_decref(root);
-	r = data ? control_file_replace(state->directory_fd, FILE_NAME, data) : -ENOMEM;
+	r = data ? control_file_replace(state->directory_fd, list->file, data) : -ENOMEM;
 	if (r < 0)
-		return err_set(err, r, "cannot save %s/%s: %s", state->directory, FILE_NAME,
+		return err_set(err, r, "cannot save %s/%s: %s", state->directory, list->file,
 			       strerror(-r));
 	return 0;
 }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The state directory from inside: its lock, and targets.json, which remembers the targets.
+ * The state directory from inside: its lock, and the lists it remembers: targets.json and
+ * pools.json.
  *
- * The file is replaced, never changed: written beside, made durable, renamed over, and the
+ * A file is replaced, never changed: written beside, made durable, renamed over, and the
  * directory made durable. A kill or a power cut at any point leaves the old or the new list.
  */
 #ifndef CONTROL_STATE_H
@@ -13,6 +14,15 @@
 #include <quoin/base_err.h>
 
 #define CONTROL_STATE_VERSION 1
+
+/* One list: FILE is {"version": 1, KEY: [...]}. */
+struct control_state_list {
+	const char *file;
+	const char *key;
+};
+
+#define CONTROL_STATE_TARGETS (&(const struct control_state_list){"targets.json", "targets"})
+#define CONTROL_STATE_POOLS (&(const struct control_state_list){"pools.json", "pools"})
 #define CONTROL_STATE_SIZE_MAX (64 * 1024 * 1024)
 
 struct control_state {
@@ -32,10 +42,11 @@ MUST_CHECK int control_state_open(struct control_state *state, const char *direc
 void control_state_close(struct control_state *state);
 
 /*
- * *ret_targets: a new reference to the array of targets, empty when there is no file yet.
+ * *ret_items: a new reference to the array, empty when there is no file yet.
  * -EUCLEAN: the file is not what it should be; -EPROTO: it is of a newer version.
  */
-MUST_CHECK int control_state_load(const struct control_state *state, json_t **ret_targets,
+MUST_CHECK int control_state_load(const struct control_state *state,
+				  const struct control_state_list *list, json_t **ret_items,
 				  struct err *err);
 
 /*
@@ -44,8 +55,9 @@ MUST_CHECK int control_state_load(const struct control_state *state, json_t **re
  */
 MUST_CHECK int control_file_replace(int directory_fd, const char *name, const char *data);
 
-/* `targets` is borrowed. After a failure the old file is in place. */
-MUST_CHECK int control_state_save(const struct control_state *state, json_t *targets,
+/* `items` is borrowed. After a failure the old file is in place. */
+MUST_CHECK int control_state_save(const struct control_state *state,
+				  const struct control_state_list *list, json_t *items,
 				  struct err *err);
 
 #endif

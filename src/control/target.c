@@ -8,6 +8,7 @@
 #include <quoin/base_assert.h>
 #include <quoin/base_text.h>
 
+#include "pool_use.h"
 #include "target.h"
 #include "volume.h"
 
@@ -79,26 +80,42 @@ static void format_prepare(struct control_target *target, struct vfio_user_names
 	attach->remember_data = format;
 	block_bytes = control_format_load(target->state_fd, attach->nguid);
 	/* The volume may have been given another block size since. */
-	if (block_bytes >= attach->device->limits.logical_block_bytes)
+	if (block_bytes >= MAX(attach->device->limits.logical_block_bytes, attach->block_bytes))
 		attach->block_bytes = block_bytes;
+}
+
+/* A volume of a pool, or what the room below opens. */
+static int device_open(struct control_target *target, const struct control_namespace_spec *ns,
+		       struct block_device **ret_device, struct err *err)
+{
+	CLEANUP_FREE char *words = NULL;
+
+	if (control_volume_in_pool(ns->volume) && !target->pools)
+		return err_set(err, -ENODEV, "there are no pools");
+	if (control_volume_in_pool(ns->volume))
+		return control_pool_device(target->pools, ns, ret_device, err);
+	words = control_volume_spec(ns);
+	return block_open(words, ret_device, err);
 }
 
 int control_target_open_namespace(struct control_target *target,
 				  const struct control_namespace_spec *ns, struct err *err)
 {
-	CLEANUP_FREE char *words = control_volume_spec(ns);
 	struct vfio_user_namespace attach = {.nsid = ns->nsid, .read_only = ns->read_only};
 	int r;
 
 	ASSERT(target->transport != NULL);
 	ASSERT(target->devices[ns->nsid - 1] == NULL);
-	r = block_open(words, &attach.device, err);
+	r = device_open(target, ns, &attach.device, err);
 	if (r < 0)
 		return r;
 	if (attach.device->limits.read_only)
 		attach.read_only = true;
 	memcpy(attach.nguid, ns->nguid, sizeof(attach.nguid));
 	memcpy(attach.uuid, ns->uuid, sizeof(attach.uuid));
+	/* A pool's device has 512-byte blocks; larger ones are made of them. */
+	if (ns->block_size > attach.device->limits.logical_block_bytes)
+		attach.block_bytes = ns->block_size;
 	format_prepare(target, &attach);
 	r = vfio_user_target_attach(target->transport, &attach, err);
 	if (r < 0) {

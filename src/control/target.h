@@ -10,6 +10,8 @@
 
 #include "format.h"
 
+struct control_pools;
+
 /*
  *   failed   transport == NULL, failure != NULL, no device open
  *   running  transport != NULL, failure == NULL, a device open for each namespace
@@ -21,8 +23,9 @@ struct control_target {
 	unsigned worker; /* good while it runs */
 	bool stopping;	 /* was asked to, and a volume did not answer */
 	struct vfio_user_target *transport;
-	struct loop *loop; /* of that worker */
-	int state_fd;	   /* the state directory, borrowed; -1 = block sizes are not remembered */
+	struct loop *loop;	     /* of that worker */
+	struct control_pools *pools; /* borrowed; NULL = none */
+	int state_fd; /* the state directory, borrowed; -1 = block sizes are not remembered */
 	struct block_device *devices[CONTROL_NAMESPACES_MAX]; /* by nsid - 1, and so are these */
 	struct control_format formats[CONTROL_NAMESPACES_MAX];
 };

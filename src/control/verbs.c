@@ -53,6 +53,8 @@ void control_namespace_info(struct control *control, const char *name, unsigned 
 	device = target->devices[ns->nsid - 1];
 	ret_info->capacity_bytes = device ? block_capacity(device) : 0;
 	ret_info->block_size = device ? device->limits.logical_block_bytes : ns->block_size;
+	/* A pool's device has smaller blocks than it was asked for. */
+	ret_info->block_size = MAX(ret_info->block_size, ns->block_size);
 	/* The guest may have formatted it to another one. */
 	if (device && target->state_fd >= 0)
 		ret_info->block_size =
@@ -65,7 +67,8 @@ void control_namespace_info(struct control *control, const char *name, unsigned 
 /* Room in the list and in the memory. */
 static int room_check(const struct control *control, struct err *err)
 {
-	const uint64_t cost_bytes = (control->target_count + 1) * CONTROL_TARGET_COST_BYTES;
+	const uint64_t cost_bytes = (control->target_count + 1) * CONTROL_TARGET_COST_BYTES +
+				    control_pools_memory(&control->pools);
 	char limit[SIZE_TEXT_MAX];
 
 	if (control->target_count == CONTROL_TARGETS_MAX)
@@ -73,9 +76,11 @@ static int room_check(const struct control *control, struct err *err)
 			       CONTROL_TARGETS_MAX);
 	if (cost_bytes > control->memory_bytes)
 		return err_set(err, -ENOSPC,
-			       "%u targets are the most for a memory of %s: start quoind with more "
-			       "--memory",
-			       control->target_count, size_format(control->memory_bytes, limit));
+			       "%u targets%s are the most for a memory of %s: start quoind with "
+			       "more --memory",
+			       control->target_count,
+			       control->pools.count > 0 ? " beside the pools" : "",
+			       size_format(control->memory_bytes, limit));
 	return 0;
 }
 
@@ -248,7 +253,7 @@ static int attach_check(struct control *control, struct control_target *target,
 			       target->spec.max_namespaces);
 	if (control_target_spec_find(&target->spec, ns->nsid))
 		return err_set(err, -EEXIST, "namespace %u is there already", ns->nsid);
-	return control_volume_free(control, ns->volume, NULL, err);
+	return control_volume_free(control, ns, NULL, err);
 }
 
 static int attach(struct control *control, struct control_target *target,
@@ -384,6 +389,12 @@ static int resize(struct control *control, struct control_target *target, unsign
 	char volume[CONTROL_VOLUME_MAX + 1];
 	int r = device_get(target, nsid, &device, err);
 
+	/* The pool has the size, and whoever has the volume is told. */
+	if (r == 0 && control_volume_in_pool(ns->volume)) {
+		memcpy(volume, ns->volume, sizeof(volume));
+		volume[strcspn(volume, ",")] = '\0';
+		return control_volume_resize(control, volume, size_bytes, false, err);
+	}
 	if (r == 0)
 		r = size_check(device, ns, size_bytes, err);
 	if (r < 0)

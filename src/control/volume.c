@@ -10,6 +10,7 @@
 #include <quoin/base_text.h>
 #include <quoin/block_spec.h>
 
+#include "object.h"
 #include "volume.h"
 
 static bool has_prefix(const char *text, const char *prefix)
@@ -44,22 +45,21 @@ static int kind_check(const char *volume, struct err *err)
 		return 0;
 	if (has_prefix(inner, "file:"))
 		return err_set(err, -EINVAL, "\"%s\": the path must be absolute", volume);
-	if (!strchr(inner, ':') && strchr(inner, '/') && inner[0] != '/')
-		return err_set(err, -ENOTSUP,
-			       "\"%s\": pools come with a later version; this one has file:/PATH "
-			       "and null:SIZE",
-			       volume);
-	return err_set(err, -EINVAL, "\"%s\" is not a volume: write file:/PATH or null:SIZE",
-		       volume);
+	return err_set(err, -EINVAL,
+		       "\"%s\" is not a volume: write POOL/NAME, file:/PATH or null:SIZE", volume);
 }
 
 int control_volume_check(const char *volume, bool test_volumes, struct err *err)
 {
+	struct control_object object;
 	struct block_spec spec;
+	bool read_only;
 	int r;
 
 	if (volume[0] == '\0')
 		return err_set(err, -EINVAL, "the volume is empty");
+	if (control_volume_in_pool(volume))
+		return control_object_of_volume(volume, &object, &read_only, err);
 	if (is_wrapped(volume) && !test_volumes)
 		return err_set(err, -ENOTSUP,
 			       "\"%s\": error: and delay: are for tests and not enabled here",
@@ -99,7 +99,7 @@ static int volume_stat(const char *volume, struct stat *ret_stat)
 	return stat(spec.path, ret_stat) < 0 ? -ENOENT : 0;
 }
 
-bool control_volume_same(const char *a, const char *b)
+static bool same_file(const char *a, const char *b)
 {
 	struct stat sa;
 	struct stat sb;
@@ -109,6 +109,31 @@ bool control_volume_same(const char *a, const char *b)
 	if (S_ISBLK(sa.st_mode) && S_ISBLK(sb.st_mode))
 		return sa.st_rdev == sb.st_rdev;
 	return sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
+}
+
+bool control_volume_in_pool(const char *volume)
+{
+	struct control_object object;
+	bool read_only;
+
+	return control_object_of_volume(volume, &object, &read_only, NULL) != -ENOENT;
+}
+
+bool control_volume_clash(const struct control_namespace_spec *a,
+			  const struct control_namespace_spec *b)
+{
+	struct control_object oa;
+	struct control_object ob;
+	bool ro_a = false;
+	bool ro_b = false;
+
+	if (control_object_of_volume(a->volume, &oa, &ro_a, NULL) < 0 ||
+	    control_object_of_volume(b->volume, &ob, &ro_b, NULL) < 0)
+		return same_file(a->volume, b->volume);
+	if (strcmp(oa.pool, ob.pool) != 0 || strcmp(oa.volume, ob.volume) != 0 ||
+	    strcmp(oa.snapshot, ob.snapshot) != 0)
+		return false;
+	return !((ro_a || a->read_only) && (ro_b || b->read_only));
 }
 
 bool control_volume_set_size(char volume[CONTROL_VOLUME_MAX + 1], uint64_t size_bytes)

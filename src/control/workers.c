@@ -77,6 +77,7 @@ static int worker_start(struct control_worker *worker, unsigned index, int cpu, 
 	snprintf(name, sizeof(name), "worker-%u", index);
 	worker->cpu = cpu;
 	worker->targets = 0;
+	worker->pools = 0;
 	r = loop_new(&params, &worker->loop);
 	if (r == -ENOSYS || r == -EPERM)
 		return err_set(err, r,
@@ -142,6 +143,17 @@ unsigned control_workers_choose(const struct control_workers *workers)
 
 	for (unsigned i = 1; i < workers->count; i++) {
 		if (workers->workers[i].targets < workers->workers[best].targets)
+			best = i;
+	}
+	return best;
+}
+
+unsigned control_workers_choose_home(const struct control_workers *workers)
+{
+	unsigned best = 0;
+
+	for (unsigned i = 1; i < workers->count; i++) {
+		if (workers->workers[i].pools < workers->workers[best].pools)
 			best = i;
 	}
 	return best;

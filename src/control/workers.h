@@ -17,6 +17,7 @@ struct control_worker {
 	struct loop *loop;
 	int cpu;
 	unsigned targets;
+	unsigned pools;
 };
 
 struct control_workers {
@@ -46,5 +47,8 @@ void control_workers_stop(struct control_workers *workers);
 
 /* The index of the one with the fewest targets. */
 unsigned control_workers_choose(const struct control_workers *workers);
+
+/* The one with the fewest pools: the home of the next. */
+unsigned control_workers_choose_home(const struct control_workers *workers);
 
 #endif

@@ -17,7 +17,7 @@ static const struct client_request daemon_get = {"GET", "/v1", NULL};
 
 static void workers_print(const json_t *workers)
 {
-	static const char *const head[] = {"WORKER", "CPU", "TARGETS", "I/O", "SLEEPS"};
+	static const char *const head[] = {"WORKER", "CPU", "TARGETS", "POOLS", "I/O", "SLEEPS"};
 	struct table table;
 	size_t i;
 	json_t *worker;
@@ -35,6 +35,7 @@ static void workers_print(const json_t *workers)
 		else
 			table_add(&table, "any");
 		table_add(&table, "%lld", json_integer_value(json_object_get(worker, "targets")));
+		table_add(&table, "%lld", json_integer_value(json_object_get(worker, "pools")));
 		table_add(&table, "%lld",
 			  json_integer_value(json_object_get(worker, "io_submitted")));
 		table_add(&table, "%lld", json_integer_value(json_object_get(worker, "sleeps")));
@@ -49,10 +50,11 @@ static void status_print(const json_t *daemon)
 	const json_int_t uptime_s = json_integer_value(json_object_get(daemon, "uptime_s"));
 	char memory[SIZE_TEXT_MAX];
 
-	printf("quoind %s runs as process %lld for %lld:%02lld:%02lld, %lld targets\n",
+	printf("quoind %s runs as process %lld for %lld:%02lld:%02lld, %lld pools, %lld targets\n",
 	       json_string_value(json_object_get(daemon, "version")),
 	       json_integer_value(json_object_get(daemon, "pid")), uptime_s / 3600,
 	       uptime_s / 60 % 60, uptime_s % 60,
+	       json_integer_value(json_object_get(daemon, "pools")),
 	       json_integer_value(json_object_get(daemon, "targets")));
 	printf("socket  %s\nstate   %s\nmemory  %s\n",
 	       json_string_value(json_object_get(daemon, "socket")),

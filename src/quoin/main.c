@@ -27,6 +27,17 @@ const char *invocation_option(const struct invocation *in, const char *name)
 	UNREACHABLE();
 }
 
+const char *invocation_next(const struct invocation *in, const char *name, int *cursor)
+{
+	while (*cursor < in->given_count) {
+		const int i = (*cursor)++;
+
+		if (strcmp(in->verb->options[in->given[i].option].name, name) == 0)
+			return in->given[i].value;
+	}
+	return NULL;
+}
+
 int fail(int status, const char *format, ...)
 {
 	va_list args;
@@ -146,6 +157,16 @@ static int common_option_set(struct invocation *in, const char *name, const char
 	return EXIT_DONE;
 }
 
+static int own_option_set(struct invocation *in, int option, const char *value)
+{
+	if (in->given_count == GIVEN_MAX)
+		return fail(EXIT_USAGE, "more than %d options", GIVEN_MAX);
+	in->given[in->given_count].option = option;
+	in->given[in->given_count++].value = value;
+	in->values[option] = value;
+	return EXIT_DONE;
+}
+
 /* One option, with the next word when it wants a value and has none. */
 static int option_parse(struct invocation *in, char ***argv)
 {
@@ -170,12 +191,13 @@ static int option_parse(struct invocation *in, char ***argv)
 	}
 	if (own < 0)
 		return common_option_set(in, option->name, value);
-	in->values[own] = value ? value : "";
-	return EXIT_DONE;
+	return own_option_set(in, own, value ? value : "");
 }
 
 static int words_parse(struct invocation *in, char **argv)
 {
+	static char recursive[] = "--recursive";
+
 	while (*argv) {
 		if (strcmp(*argv, "--") == 0) {
 			in->rest = argv + 1;
@@ -188,6 +210,11 @@ static int words_parse(struct invocation *in, char **argv)
 
 			if (status != EXIT_DONE)
 				return status;
+			continue;
+		}
+		if (strcmp(*argv, "-r") == 0 &&
+		    option_index(in->verb->options, "recursive", strlen("recursive")) >= 0) {
+			*argv = recursive;
 			continue;
 		}
 		if ((*argv)[0] == '-')

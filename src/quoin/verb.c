@@ -33,9 +33,97 @@ static const struct verb_option attach_options[] = {
 	{NULL, NULL, NULL},
 };
 
+static const struct verb_option pool_create_options[] = {
+	{"force", NULL, "lose what the drives hold"},
+	{"set", "KEY=VALUE", "a property, may be repeated: reserve=20%, autotrim=on|off"},
+	{NULL, NULL, NULL},
+};
+
+static const struct verb_option pool_import_options[] = {
+	{"dir", "DIR", "look at the files and devices in DIR, may be repeated"},
+	{"force", NULL, "take it from a host that did not export it"},
+	{"rewind", "N", "go back to checkpoint N; what was written later is lost"},
+	{"read-only", NULL, "write nothing to its drives"},
+	{NULL, NULL, NULL},
+};
+
+static const struct verb_option force_options[] = {
+	{"force", NULL, "lose what it holds"},
+	{NULL, NULL, NULL},
+};
+
+static const struct verb_option volume_create_options[] = {
+	{"size", "N", "its size, a multiple of 4096 bytes"},
+	{"set", "KEY=VALUE", "a property, may be repeated: see volume set"},
+	{NULL, NULL, NULL},
+};
+
+static const struct verb_option shrink_options[] = {
+	{"force", NULL, "cut off what is beyond a smaller size"},
+	{NULL, NULL, NULL},
+};
+
+static const struct verb_option recursive_options[] = {
+	{"recursive", NULL, "with its snapshots (-r)"},
+	{NULL, NULL, NULL},
+};
+
+static const struct verb_option rollback_options[] = {
+	{"recursive", NULL, "newer snapshots are destroyed (-r)"},
+	{NULL, NULL, NULL},
+};
+
 const struct verb verb_table[] = {
+	{"pool", "create", "NAME LAYOUT...",
+	 "make a pool; a LAYOUT is DRIVE..., or mirror DRIVE DRIVE...", 2, ARGUMENTS_MAX,
+	 pool_create_options, verb_pool_create},
+	{"pool", "list", "", "show all pools", 0, 0, NULL, verb_pool_list},
+	{"pool", "status", "[NAME]", "show health, problems, space and drives", 0, 1, NULL,
+	 verb_pool_status},
+	{"pool", "import", "[NAME [DRIVE...]]",
+	 "take a pool into service; without NAME, show what there is", 0, ARGUMENTS_MAX,
+	 pool_import_options, verb_pool_import},
+	{"pool", "export", "NAME", "give a pool up, for another host", 1, 1, NULL,
+	 verb_pool_export},
+	{"pool", "destroy", "NAME", "lose a pool", 1, 1, force_options, verb_pool_destroy},
+	{"pool", "set", "NAME KEY=VALUE...", "change properties: reserve, autotrim", 2, 8, NULL,
+	 verb_pool_set},
+	{"pool", "get", "NAME [KEY]", "show properties", 1, 2, NULL, verb_pool_get},
+	{"pool", "history", "NAME", "show what was done to a pool", 1, 1, NULL, verb_pool_history},
+	{"volume", "create", "POOL/NAME", "make a volume", 1, 1, volume_create_options,
+	 verb_volume_create},
+	{"volume", "list", "[POOL]", "show volumes", 0, 1, NULL, verb_volume_list},
+	{"volume", "info", "POOL/NAME", "show one volume", 1, 1, NULL, verb_volume_info},
+	{"volume", "resize", "POOL/NAME SIZE", "change its size; guests see it", 2, 2,
+	 shrink_options, verb_volume_resize},
+	{"volume", "rename", "POOL/NAME POOL/NEW", "give it another name", 2, 2, NULL,
+	 verb_volume_rename},
+	{"volume", "destroy", "POOL/NAME", "lose a volume", 1, 1, recursive_options,
+	 verb_volume_destroy},
+	{"volume", "set", "POOL/NAME KEY=VALUE...",
+	 "change properties: quota, refquota, reservation, refreservation, full, readonly", 2, 16,
+	 NULL, verb_volume_set},
+	{"volume", "get", "POOL/NAME [KEY]", "show properties", 1, 2, NULL, verb_volume_get},
+	{"volume", "snapshot", "POOL/NAME@SNAP...", "make snapshots, several of one instant", 1,
+	 ARGUMENTS_MAX, NULL, verb_volume_snapshot},
+	{"volume", "rollback", "POOL/NAME@SNAP", "make the volume what the snapshot is", 1, 1,
+	 rollback_options, verb_volume_rollback},
+	{"volume", "clone", "POOL/NAME@SNAP POOL/NEW", "make a volume of a snapshot", 2, 2, NULL,
+	 verb_volume_clone},
+	{"volume", "promote", "POOL/NAME", "let a clone take over its origin's snapshots", 1, 1,
+	 NULL, verb_volume_promote},
+	{"snapshot", "list", "[POOL | POOL/NAME]", "show snapshots", 0, 1, NULL,
+	 verb_snapshot_list},
+	{"snapshot", "destroy", "POOL/NAME@SNAP...", "lose snapshots", 1, ARGUMENTS_MAX, NULL,
+	 verb_snapshot_destroy},
+	{"snapshot", "hold", "POOL/NAME@SNAP TAG", "forbid to destroy it", 2, 2, NULL,
+	 verb_snapshot_hold},
+	{"snapshot", "release", "POOL/NAME@SNAP TAG", "take a hold off", 2, 2, NULL,
+	 verb_snapshot_release},
+	{"snapshot", "rename", "POOL/NAME@SNAP SNAP", "give it another name", 2, 2, NULL,
+	 verb_snapshot_rename},
 	{"target", "create", "NAME VOLUME...",
-	 "make a disk controller; a VOLUME is file:PATH or null:SIZE", 2, ARGUMENTS_MAX,
+	 "make a disk controller; a VOLUME is POOL/NAME, file:PATH or null:SIZE", 2, ARGUMENTS_MAX,
 	 create_options, verb_target_create},
 	{"target", "list", "", "show all targets", 0, 0, NULL, verb_target_list},
 	{"target", "info", "NAME", "show one target: namespaces, client, counters", 1, 1, NULL,

@@ -17,6 +17,7 @@
 
 #define OPTIONS_MAX 24
 #define ARGUMENTS_MAX 80
+#define GIVEN_MAX 64 /* options in one command line */
 
 struct verb_option {
 	const char *name;  /* without the dashes */
@@ -45,7 +46,12 @@ struct invocation {
 	int argument_count;
 	const char *arguments[ARGUMENTS_MAX];
 	const char *values[OPTIONS_MAX]; /* by index in verb->options; "" for a given flag */
-	char **rest;			 /* what follows "--"; ends with NULL */
+	int given_count;
+	struct {
+		int option;
+		const char *value;
+	} given[GIVEN_MAX]; /* the same in the order they came: some may be given several times */
+	char **rest;	    /* what follows "--"; ends with NULL */
 };
 
 /* All verbs; ends with a NULL noun. */
@@ -56,6 +62,9 @@ extern const struct verb_option verb_common_options[];
 
 /* The value of the verb's own option, "" for a given flag, or NULL when it is not given. */
 const char *invocation_option(const struct invocation *in, const char *name);
+
+/* Its values one after the other, for an option that may be given several times; NULL ends. */
+const char *invocation_next(const struct invocation *in, const char *name, int *cursor);
 
 /* Prints "quoin: SENTENCE" on stderr and returns the exit code. */
 int fail(int status, const char *format, ...) PRINTF_LIKE(2, 3);
@@ -75,6 +84,32 @@ int verb_target_attach(struct invocation *in);
 int verb_target_detach(struct invocation *in);
 int verb_target_resize(struct invocation *in);
 int verb_target_rescan(struct invocation *in);
+int verb_pool_create(struct invocation *in);
+int verb_pool_list(struct invocation *in);
+int verb_pool_status(struct invocation *in);
+int verb_pool_import(struct invocation *in);
+int verb_pool_export(struct invocation *in);
+int verb_pool_destroy(struct invocation *in);
+int verb_pool_set(struct invocation *in);
+int verb_pool_get(struct invocation *in);
+int verb_pool_history(struct invocation *in);
+int verb_volume_create(struct invocation *in);
+int verb_volume_list(struct invocation *in);
+int verb_volume_info(struct invocation *in);
+int verb_volume_resize(struct invocation *in);
+int verb_volume_rename(struct invocation *in);
+int verb_volume_destroy(struct invocation *in);
+int verb_volume_set(struct invocation *in);
+int verb_volume_get(struct invocation *in);
+int verb_volume_snapshot(struct invocation *in);
+int verb_volume_rollback(struct invocation *in);
+int verb_volume_clone(struct invocation *in);
+int verb_volume_promote(struct invocation *in);
+int verb_snapshot_list(struct invocation *in);
+int verb_snapshot_destroy(struct invocation *in);
+int verb_snapshot_hold(struct invocation *in);
+int verb_snapshot_release(struct invocation *in);
+int verb_snapshot_rename(struct invocation *in);
 
 /* Help for one noun, one verb of it, or (NULL, NULL) everything, on stdout. False: unknown. */
 bool help_print(const char *noun, const char *verb);

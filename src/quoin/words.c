@@ -21,6 +21,50 @@ char *words_target_path(const char *name, const char *suffix)
 	return NULL;
 }
 
+char *words_pool_path(const char *name, const char *suffix)
+{
+	if (name[0] != '\0' && name[strspn(name, NAME_CHARACTERS ":")] == '\0')
+		return xasprintf("/v1/pools/%s%s", name, suffix);
+	fail(EXIT_REFUSED, "\"%s\" is not the name of a pool: see quoin pool list", name);
+	return NULL;
+}
+
+json_t *words_path(const char *path)
+{
+	CLEANUP_FREE char *directory = path[0] != '/' ? getcwd(NULL, 0) : NULL;
+	CLEANUP_FREE char *absolute = NULL;
+
+	if (!directory)
+		return json_string(path);
+	absolute = xasprintf("%s/%s", directory, path);
+	return json_string(absolute);
+}
+
+json_t *words_named(const struct invocation *in, const char *key, const char *text)
+{
+	json_t *body = json_object();
+
+	if (json_object_set_new(body, key, json_string(text)) == 0)
+		return body;
+	fail(EXIT_USAGE, "\"%s\" must be UTF-8", text);
+	json_decref(body);
+	return NULL;
+}
+
+json_t *words_all_named(const struct invocation *in)
+{
+	json_t *names = json_array();
+
+	for (int i = 0; i < in->argument_count; i++) {
+		if (json_array_append_new(names, json_string(in->arguments[i])) == 0)
+			continue;
+		fail(EXIT_USAGE, "\"%s\" must be UTF-8", in->arguments[i]);
+		json_decref(names);
+		return NULL;
+	}
+	return json_pack("{s:o}", "names", names);
+}
+
 json_t *words_volume(const char *volume)
 {
 	CLEANUP_FREE char *directory = NULL;

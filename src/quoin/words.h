@@ -10,6 +10,18 @@
 /* "/v1/targets/NAME" + suffix; NULL, with the error told, when NAME cannot be a name. */
 char *words_target_path(const char *name, const char *suffix);
 
+/* "/v1/pools/NAME" + suffix; NULL, with the error told, when NAME cannot be a name. */
+char *words_pool_path(const char *name, const char *suffix);
+
+/* A new string: the path made absolute. NULL when it is not UTF-8. */
+json_t *words_path(const char *path);
+
+/* {key: text}; NULL, with the error told, when it is not UTF-8. */
+json_t *words_named(const struct invocation *in, const char *key, const char *text);
+
+/* {"names": [all arguments]}, the same. */
+json_t *words_all_named(const struct invocation *in);
+
 /* A new string: file: paths made absolute, for the daemon works elsewhere. */
 json_t *words_volume(const char *volume);
 

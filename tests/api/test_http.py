@@ -138,6 +138,7 @@ class OpenApi(DaemonTest):
         self.ask('POST', '/v1/targets/a/namespaces/5/rescan')
         self.ask('DELETE', '/v1/targets/a/namespaces/2')
         self.ask('DELETE', '/v1/targets/b')
+        self.every_pool_answer()
         self.assertEqual(self.seen, self.operations())
         # A failed target has another face.
         self.stop()
@@ -146,6 +147,43 @@ class OpenApi(DaemonTest):
         self.ask('GET', '/v1')
         self.ask('GET', '/v1/targets/a')
         self.ask('POST', '/v1/targets/a/start', good=False)
+
+    def every_pool_answer(self):
+        a, b = self.disk('a.img', 64 << 20), self.disk('b.img', 64 << 20)
+        self.ask('GET', '/v1/pools')
+        self.ask('POST', '/v1/pools', {'name': 'tank', 'groups': [[a, b]],
+                                       'reserve_permille': 100, 'autotrim': False})
+        self.ask('GET', '/v1/pools')
+        self.ask('GET', '/v1/pools/tank')
+        self.ask('PATCH', '/v1/pools/tank', {'autotrim': True, 'reserve_permille': 200})
+        self.ask('POST', '/v1/volumes', {'name': 'tank/v', 'size': '4M', 'quota': 0,
+                                         'full': 'pause'})
+        self.ask('POST', '/v1/volumes', {'name': 'tank/dir/w', 'size': 1 << 20})
+        self.ask('GET', '/v1/volumes')
+        self.ask('GET', '/v1/pools/tank/volumes')
+        self.ask('POST', '/v1/volumes/info', {'name': 'tank/v'})
+        self.ask('POST', '/v1/volumes/set', {'name': 'tank/v', 'quota': '32M', 'full': 'error'})
+        self.ask('POST', '/v1/volumes/resize', {'name': 'tank/v', 'size': '8M'})
+        self.ask('POST', '/v1/volumes/resize', {'name': 'tank/v', 'size': '4M', 'force': True})
+        self.ask('POST', '/v1/snapshots', {'names': ['tank/v@1', 'tank/dir/w@1']})
+        self.ask('POST', '/v1/snapshots/list', {'name': 'tank'})
+        self.ask('POST', '/v1/snapshots/list', {'name': 'tank/v', 'cursor': 0})
+        self.ask('POST', '/v1/snapshots/hold', {'name': 'tank/v@1', 'tag': 'keep'})
+        self.ask('POST', '/v1/snapshots/destroy', {'names': ['tank/v@1']}, good=False)
+        self.ask('POST', '/v1/snapshots/release', {'name': 'tank/v@1', 'tag': 'keep'})
+        self.ask('POST', '/v1/snapshots/rename', {'name': 'tank/v@1', 'new_name': 'one'})
+        self.ask('POST', '/v1/volumes/rollback', {'snapshot': 'tank/v@one'})
+        self.ask('POST', '/v1/volumes/clone', {'snapshot': 'tank/v@one', 'name': 'tank/c'})
+        self.ask('POST', '/v1/volumes/promote', {'name': 'tank/c'})
+        self.ask('POST', '/v1/volumes/rename', {'name': 'tank/c', 'new_name': 'tank/d'})
+        self.ask('POST', '/v1/volumes/info', {'name': 'tank/v'})
+        self.ask('POST', '/v1/volumes/destroy', {'name': 'tank/v', 'recursive': True})
+        self.ask('POST', '/v1/snapshots/destroy', {'names': ['tank/dir/w@1']})
+        self.ask('GET', '/v1/pools/tank/history')
+        self.ask('POST', '/v1/pools/tank/export')
+        self.ask('POST', '/v1/scan', {'paths': [self.directory]})
+        self.ask('POST', '/v1/pools/tank/import', {'paths': [a, b]})
+        self.ask('POST', '/v1/pools/tank/destroy', {'force': True})
 
     def test_every_refusal_fits(self):
         self.start()
@@ -173,6 +211,30 @@ class OpenApi(DaemonTest):
                 ('PATCH', '/v1/targets/a/namespaces/1', {'size': '1X'}, 400),
                 ('PATCH', '/v1/targets/a/namespaces/1', {'size': 1, 'x': 1}, 400),
                 ('PATCH', '/v1/targets/a/namespaces/2', {'size': 4096}, 404),
+                ('GET', '/v1/pools/zz', None, 404),
+                ('GET', '/v1/pools/zz/history', None, 404),
+                ('GET', '/v1/pools/zz/volumes', None, 404),
+                ('PATCH', '/v1/pools/zz', {'autotrim': True}, 404),
+                ('PATCH', '/v1/pools/zz', {'autotrim': 1}, 400),
+                ('POST', '/v1/pools/zz/export', None, 404),
+                ('POST', '/v1/pools/zz/destroy', {}, 404),
+                ('POST', '/v1/pools/zz/import', {}, 404),
+                ('POST', '/v1/pools/zz/import', {'paths': ['x']}, 400),
+                ('POST', '/v1/pools', {'name': 'p', 'groups': []}, 400),
+                ('POST', '/v1/pools', {'name': 'p', 'groups': [['x']]}, 400),
+                ('POST', '/v1/pools', {'name': 'p', 'groups': [['/none']]}, 404),
+                ('POST', '/v1/pools', {'name': 'p/q', 'groups': [['/none']]}, 400),
+                ('POST', '/v1/pools', {'groups': [['/none']]}, 400),
+                ('POST', '/v1/scan', {'paths': ['/none']}, 404),
+                ('POST', '/v1/volumes', {'name': 'zz/a'}, 400),
+                ('POST', '/v1/volumes', {'name': 'zz/a', 'size': '1M'}, 404),
+                ('POST', '/v1/volumes', {'name': 'zz', 'size': '1M'}, 400),
+                ('POST', '/v1/volumes/info', {'name': 'zz/a@s'}, 400),
+                ('POST', '/v1/volumes/clone', {'snapshot': 'zz/a', 'name': 'zz/b'}, 400),
+                ('POST', '/v1/volumes/resize', {'name': 'zz/a', 'size': 'x'}, 400),
+                ('POST', '/v1/snapshots', {'names': []}, 400),
+                ('POST', '/v1/snapshots', {'names': ['zz/a@1']}, 404),
+                ('POST', '/v1/snapshots/list', {'name': 'zz'}, 404),
                 ('DELETE', '/v1/targets/a/namespaces/2', None, 404)):
             got, _ = self.ask(method, path, body, good=False)
             self.assertEqual(got, status, (method, path, body if body is None else body[:40]
@@ -189,7 +251,9 @@ class OpenApi(DaemonTest):
                 ('DELETE', '/v1/targets/a/namespaces/4294967296', 404),
                 ('GET', '/v1/targets/' + 'x' * 64, 404), ('GET', '/v1/targets/%61%2Fb', 404),
                 ('PUT', '/v1/targets', 405), ('DELETE', '/v1', 405),
-                ('GET', '/v1/targets/a/start', 405), ('BREW', '/v1/targets', 405)):
+                ('GET', '/v1/targets/a/start', 405), ('GET', '/v1/pools/', 404),
+                ('DELETE', '/v1/pools/a', 405), ('DELETE', '/v1/volumes', 405),
+                ('BREW', '/v1/targets', 405)):
             got, answer = self.request(method, path)
             self.assertEqual(got, status, (method, path, answer))
             self.assertEqual(self.schema.errors(answer, error), [])

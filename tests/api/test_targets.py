@@ -171,7 +171,9 @@ class Refusals(DaemonTest):
     def test_volumes(self):
         self.create('b', 'null:0', says='zero')
         self.create('b', 'null:12x', says='size')
-        self.create('b', 'tank/vm1', says='later version')
+        self.create('b', 'tank/vm1', says='no pool "tank"')
+        self.create('b', 'tank//vm1', says='not a name')
+        self.create('b', 'tank/vm1,block=4096', says='"ro" only')
         self.create('b', 'what', says='file:/PATH')
         self.create('b', 'file:' + self.path('none'), says=self.path('none'))
         self.create('b', 'file:' + self.directory, says=self.directory)
@@ -226,7 +228,7 @@ class Refusals(DaemonTest):
         for words, says in ((('target',), 'target what'),
                             (('target', 'crate'), 'did you mean "create"'),
                             (('targte', 'list'), 'did you mean "target"'),
-                            (('pool', 'list'), 'unknown command'),
+                            (('pol', 'list'), 'did you mean "pool"'),
                             (('target', 'create', 'b'), 'too few'),
                             (('target', 'info'), 'too few'),
                             (('target', 'info', 'a', 'b'), 'too many'),

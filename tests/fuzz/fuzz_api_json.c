@@ -5,7 +5,9 @@
  */
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
+#include <quoin/api_ask.h>
 #include <quoin/api_json.h>
 #include <quoin/base_assert.h>
 #include <quoin/control_json.h>
@@ -49,6 +51,25 @@ static void namespace(const json_t *json)
 	json_decref(control_namespace_spec_to_json(&ns));
 }
 
+/* What is taken is within the limits of the door. */
+static void ask(const json_t *json)
+{
+	struct api_ask ask;
+	struct err err;
+
+	if (api_ask_decode(json, ~0u, 0, &ask, &err) < 0)
+		return;
+	ASSERT_U64(ask.name_count, <=, API_NAMES_MAX);
+	ASSERT_U64(ask.path_count, <=, API_NAMES_MAX);
+	ASSERT_U64(ask.reserve_permille, <=, 1000);
+	ASSERT_U64(ask.size, <=, INT64_MAX);
+	for (unsigned i = 0; i < ask.path_count; i++)
+		ASSERT(ask.paths[i] != NULL);
+	if (ask.given & ASK_NAME)
+		ASSERT(ask.name != NULL && strlen(ask.name) <= CONTROL_OBJECT_MAX);
+	ASSERT_U64(api_ask_volume_set(&ask).given, <, 64);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	json_t *json = NULL;
@@ -62,11 +83,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		json_decref(api_error_encode(&err));
 		return 0;
 	}
-	if (data[0] % 3 == 0)
+	switch (data[0] % 4) {
+	case 0:
 		target(json);
-	else if (data[0] % 3 == 1)
-	namespace(json);
-	else if (api_resize_decode(json, &bytes, &err) == 0) ASSERT_U64(bytes - 1, <, INT64_MAX);
+		break;
+	case 1:
+		namespace
+		(json);
+		break;
+	case 2:
+		if (api_resize_decode(json, &bytes, &err) == 0)
+			ASSERT_U64(bytes - 1, <, INT64_MAX);
+		break;
+	default:
+		ask(json);
+		break;
+	}
 	json_decref(json);
 	return 0;
 }

@@ -52,7 +52,8 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	static const char *const names[] = {"targets.json", "targets.json.new", "lock"};
+	static const char *const names[] = {"targets.json", "targets.json.new", "pools.json",
+					    "lock"};
 	struct fixture *f = *state;
 	char path[128];
 
@@ -71,7 +72,7 @@ static void none_yet(void **state)
 	struct fixture *f = *state;
 	json_t *targets = NULL;
 
-	assert_int_equal(control_state_load(&f->state, &targets, NULL), 0);
+	assert_int_equal(control_state_load(&f->state, CONTROL_STATE_TARGETS, &targets, NULL), 0);
 	assert_int_equal(json_array_size(targets), 0);
 	json_decref(targets);
 }
@@ -84,8 +85,8 @@ static void saved_and_loaded(void **state)
 	struct stat st;
 	char path[128];
 
-	assert_int_equal(control_state_save(&f->state, in, NULL), 0);
-	assert_int_equal(control_state_load(&f->state, &out, NULL), 0);
+	assert_int_equal(control_state_save(&f->state, CONTROL_STATE_TARGETS, in, NULL), 0);
+	assert_int_equal(control_state_load(&f->state, CONTROL_STATE_TARGETS, &out, NULL), 0);
 	assert_true(json_equal(in, out));
 	path_in(f, "targets.json", path);
 	assert_int_equal(stat(path, &st), 0);
@@ -94,6 +95,25 @@ static void saved_and_loaded(void **state)
 	assert_int_equal(access(path, F_OK), -1);
 	json_decref(in);
 	json_decref(out);
+}
+
+static void lists_are_apart(void **state)
+{
+	struct fixture *f = *state;
+	json_t *pools = json_pack("[{s:s}]", "name", "tank");
+	json_t *out = NULL;
+	char path[128];
+
+	assert_int_equal(control_state_save(&f->state, CONTROL_STATE_POOLS, pools, NULL), 0);
+	assert_int_equal(control_state_load(&f->state, CONTROL_STATE_TARGETS, &out, NULL), 0);
+	assert_int_equal(json_array_size(out), 0);
+	json_decref(out);
+	assert_int_equal(control_state_load(&f->state, CONTROL_STATE_POOLS, &out, NULL), 0);
+	assert_true(json_equal(pools, out));
+	path_in(f, "pools.json", path);
+	assert_int_equal(access(path, F_OK), 0);
+	json_decref(out);
+	json_decref(pools);
 }
 
 static void one_daemon_only(void **state)
@@ -133,7 +153,9 @@ static void damaged(void **state)
 		struct err err;
 
 		file_put(f, cases[i].text);
-		assert_int_equal(control_state_load(&f->state, &targets, &err), cases[i].code);
+		assert_int_equal(
+			control_state_load(&f->state, CONTROL_STATE_TARGETS, &targets, &err),
+			cases[i].code);
 		assert_non_null(strstr(err.text, "targets.json"));
 		assert_ptr_equal(targets, (json_t *)1);
 	}
@@ -153,13 +175,13 @@ static void no_space_keeps_the_old(void **state)
 
 	for (int i = 0; i < 100; i++)
 		json_array_append_new(large, json_pack("{s:s}", "name", "vm1"));
-	assert_int_equal(control_state_save(&f->state, small, NULL), 0);
+	assert_int_equal(control_state_save(&f->state, CONTROL_STATE_TARGETS, small, NULL), 0);
 	signal(SIGXFSZ, SIG_IGN);
 	setrlimit(RLIMIT_FSIZE, &none);
-	r = control_state_save(&f->state, large, &err);
+	r = control_state_save(&f->state, CONTROL_STATE_TARGETS, large, &err);
 	setrlimit(RLIMIT_FSIZE, &all);
 	assert_int_equal(r, -EFBIG);
-	assert_int_equal(control_state_load(&f->state, &out, NULL), 0);
+	assert_int_equal(control_state_load(&f->state, CONTROL_STATE_TARGETS, &out, NULL), 0);
 	assert_true(json_equal(small, out));
 	json_decref(small);
 	json_decref(large);
@@ -192,6 +214,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(none_yet, setup, teardown),
 		cmocka_unit_test_setup_teardown(saved_and_loaded, setup, teardown),
+		cmocka_unit_test_setup_teardown(lists_are_apart, setup, teardown),
 		cmocka_unit_test_setup_teardown(one_daemon_only, setup, teardown),
 		cmocka_unit_test_setup_teardown(damaged, setup, teardown),
 		cmocka_unit_test_setup_teardown(no_space_keeps_the_old, setup, teardown),

@@ -58,6 +58,45 @@ static void sizes(void **state)
 	assert_string_equal(volume, "file:/a");
 }
 
+static bool clash(const char *a, const char *b)
+{
+	struct control_namespace_spec na = {.nsid = 1};
+	struct control_namespace_spec nb = {.nsid = 2};
+
+	snprintf(na.volume, sizeof(na.volume), "%s", a);
+	snprintf(nb.volume, sizeof(nb.volume), "%s", b);
+	return control_volume_clash(&na, &nb);
+}
+
+static void same_volume_of_a_pool(void **state)
+{
+	struct control_namespace_spec a = {.volume = "tank/a"};
+	struct control_namespace_spec b = {.volume = "tank/a"};
+
+	assert_true(clash("tank/a", "tank/a"));
+	assert_true(clash("tank/a", "tank/a,ro"));
+	assert_false(clash("tank/a,ro", "tank/a,ro"));
+	assert_false(clash("tank/a@s", "tank/a@s"));
+	assert_false(clash("tank/a", "tank/a@s"));
+	assert_false(clash("tank/a", "tank/b"));
+	assert_false(clash("tank/a", "pond/a"));
+	assert_false(clash("tank/a", "null:1G"));
+	a.read_only = true;
+	assert_true(control_volume_clash(&a, &b));
+	b.read_only = true;
+	assert_false(control_volume_clash(&a, &b));
+}
+
+static void in_pools(void **state)
+{
+	assert_true(control_volume_in_pool("tank/a"));
+	assert_true(control_volume_in_pool("tank//a"));
+	assert_false(control_volume_in_pool("tank"));
+	assert_false(control_volume_in_pool("/tank/a"));
+	assert_false(control_volume_in_pool("file:/a"));
+	assert_false(control_volume_in_pool("delay:ms=1:file:/a"));
+}
+
 static void same_file(void **state)
 {
 	char directory[] = "/tmp/quoin-volume-XXXXXX";
@@ -73,11 +112,11 @@ static void same_file(void **state)
 	assert_int_equal(symlink(file, link_path), 0);
 	snprintf(volume, sizeof(volume), "file:%s", file);
 	snprintf(other, sizeof(other), "delay:ms=1:file:%s,ro", link_path);
-	assert_true(control_volume_same(volume, other));
-	assert_false(control_volume_same(volume, "null:1G"));
-	assert_false(control_volume_same("null:1G", "null:1G"));
+	assert_true(clash(volume, other));
+	assert_false(clash(volume, "null:1G"));
+	assert_false(clash("null:1G", "null:1G"));
 	unlink(file);
-	assert_false(control_volume_same(volume, other));
+	assert_false(clash(volume, other));
 	unlink(link_path);
 	rmdir(directory);
 }
@@ -85,9 +124,9 @@ static void same_file(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(words),
-		cmocka_unit_test(sizes),
-		cmocka_unit_test(same_file),
+		cmocka_unit_test(words),     cmocka_unit_test(sizes),
+		cmocka_unit_test(same_file), cmocka_unit_test(same_volume_of_a_pool),
+		cmocka_unit_test(in_pools),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The daemon's verbs, without HTTP: workers, targets, and the file that remembers them.
+ * The daemon's verbs, without HTTP: workers, targets, and the files that remember them. Those on
+ * pools and their volumes are in quoin/control_pool.h.
  *
  * One thread at a time calls these functions (never a worker). They block until the workers have
  * done their part, but never wait for a client.
@@ -27,12 +28,12 @@ struct control_params {
 	const char *runtime_dir; /* default place of the targets' sockets; the same */
 	unsigned workers;      /* 0 = default: one per CPU in `cpus`, else by the machine's size */
 	const char *cpus;      /* "0-3,8": workers are pinned, in turn; NULL = not pinned */
-	uint64_t memory_bytes; /* bound on what targets may take; 0 = default */
+	uint64_t memory_bytes; /* bound on what targets and pools may take; 0 = default */
 	bool test_volumes;     /* error: and delay: may be used */
 };
 
 /*
- * Locks the state directory, starts the workers, restores the targets. A target that cannot be
+ * Locks the state directory, starts the workers, restores pools and targets. One that cannot be
  * restored is kept as failed; a state file that cannot be understood is an error. -EBUSY (another
  * daemon has the directory), -EINVAL, -EUCLEAN (state file), ...
  */
@@ -40,8 +41,9 @@ MUST_CHECK int control_new(const struct control_params *params, struct control *
 			   struct err *err);
 
 /*
- * Disconnects clients and waits for I/O in flight; then control_free() waits for nothing. The last
- * call but that one. -ETIMEDOUT when volumes do not answer: the process can only end.
+ * Disconnects clients, waits for I/O in flight, closes the pools; then control_free() waits for
+ * nothing. The last call but that one. -ETIMEDOUT when volumes do not answer: the process can only
+ * end.
  */
 MUST_CHECK int control_stop(struct control *control, struct err *err);
 
@@ -53,6 +55,7 @@ unsigned control_worker_count(const struct control *control);
 struct control_worker_info {
 	int cpu; /* -1 = not pinned */
 	unsigned targets;
+	unsigned pools; /* at home here */
 	uint64_t turns;
 	uint64_t sleeps;
 	uint64_t io_submitted;

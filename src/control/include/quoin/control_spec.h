@@ -69,8 +69,8 @@ struct control_namespace_spec *control_target_spec_find(struct control_target_sp
 MUST_CHECK int control_name_check(const char *name, struct err *err);
 
 /*
- * The shape of a volume: file:/ABSOLUTE[,opts] or null:SIZE[,opts]; with `test_volumes` also
- * error:...:VOLUME and delay:...:VOLUME. -EINVAL, -ENOTSUP (kinds of a later version).
+ * The shape of a volume: POOL/NAME[@SNAP][,ro], file:/ABSOLUTE[,opts] or null:SIZE[,opts]; with
+ * `test_volumes` also error:...:VOLUME and delay:...:VOLUME, of the last two. -EINVAL, -ENOTSUP.
  */
 MUST_CHECK int control_volume_check(const char *volume, bool test_volumes, struct err *err);
 

@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Answers on pools, volumes and snapshots. Paths and words of the engine may be no UTF-8. */
+#include <string.h>
+
+#include <quoin/api_pool_json.h>
+#include <quoin/base_assert.h>
+
+static json_t *number(uint64_t value)
+{
+	return json_integer((json_int_t)MIN(value, (uint64_t)INT64_MAX));
+}
+
+/* What is not UTF-8 is shown with '?' in place of the bytes that are no ASCII. */
+static json_t *text(const char *value)
+{
+	char ascii[CONTROL_PATH_MAX + 1];
+	json_t *json = json_string(value);
+	size_t i;
+
+	if (json)
+		return json;
+	for (i = 0; value[i] && i < sizeof(ascii) - 1; i++)
+		ascii[i] = value[i] >= 0x20 && value[i] < 0x7F ? value[i] : '?';
+	ascii[i] = '\0';
+	return json_string(ascii);
+}
+
+static json_t *text_or_null(const char *value)
+{
+	return value[0] != '\0' ? text(value) : json_null();
+}
+
+static json_t *uuid(const uint8_t value[16])
+{
+	char words[CONTROL_UUID_TEXT_MAX];
+
+	return json_string(control_uuid_format(value, words));
+}
+
+struct member {
+	const char *key;
+	json_t *value; /* taken */
+};
+
+static void put(json_t *json, const struct member *members, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		ASSERT(json_object_set_new(json, members[i].key, members[i].value) == 0);
+}
+
+#define PUT(json, ...)                                         \
+	do {                                                   \
+		const struct member members[] = {__VA_ARGS__}; \
+		put((json), members, ARRAY_SIZE(members));     \
+	} while (0)
+
+/* --- Pools ---------------------------------------------------------------------------------------
+ */
+
+static json_t *drive_encode(const struct control_drive_info *drive)
+{
+	json_t *json = json_object();
+
+	PUT(json, {"path", text_or_null(drive->path)}, {"guid", uuid(drive->guid)},
+	    {"state", json_string(drive->state ? drive->state : "unknown")},
+	    {"group", json_integer(drive->group)}, {"mirrored", json_boolean(drive->mirrored)},
+	    {"size_bytes", number(drive->size_bytes)}, {"read_errors", number(drive->read_errors)},
+	    {"write_errors", number(drive->write_errors)},
+	    {"check_errors", number(drive->check_errors)});
+	return json;
+}
+
+static void pool_numbers_put(json_t *json, const struct control_pool_info *info)
+{
+	PUT(json, {"memory_bytes", number(info->memory_bytes)},
+	    {"size_bytes", number(info->size_bytes)},
+	    {"allocated_bytes", number(info->allocated_bytes)},
+	    {"freeing_bytes", number(info->freeing_bytes)},
+	    {"reserved_bytes", number(info->reserved_bytes)},
+	    {"reserve_bytes", number(info->reserve_bytes)},
+	    {"available_bytes", number(info->available_bytes)},
+	    {"data_bytes", number(info->data_bytes)},
+	    {"metadata_bytes", number(info->metadata_bytes)},
+	    {"log_bytes", number(info->log_bytes)}, {"volumes", json_integer(info->volume_count)},
+	    {"snapshots", json_integer(info->snapshot_count)},
+	    {"checkpoint", number(info->checkpoint)}, {"created_s", number(info->created_s)},
+	    {"replayed_records", number(info->replayed_records)},
+	    {"read_errors", number(info->read_errors)},
+	    {"write_errors", number(info->write_errors)},
+	    {"check_errors", number(info->check_errors)}, {"healed", number(info->healed)});
+}
+
+json_t *api_pool_encode(const struct control_pool_info *info)
+{
+	const bool failed = strcmp(info->health, "failed") == 0;
+	json_t *drives = json_array();
+	json_t *json = json_object();
+
+	for (unsigned i = 0; i < info->drive_count; i++)
+		ASSERT(json_array_append_new(drives, drive_encode(&info->drives[i])) == 0);
+	PUT(json, {"name", text(info->name)}, {"guid", uuid(info->guid)},
+	    {"health", json_string(info->health)}, {"problem", text_or_null(info->problem)},
+	    {"read_only", json_boolean(info->read_only)}, {"full", json_boolean(info->full)},
+	    {"autotrim", json_boolean(info->autotrim)},
+	    {"reserve_permille", json_integer(info->reserve_permille)},
+	    {"worker", failed ? json_null() : json_integer(info->worker)}, {"drives", drives});
+	pool_numbers_put(json, info);
+	return json;
+}
+
+json_t *api_pool_found_encode(const struct control_pool_found *found)
+{
+	json_t *paths = json_array();
+	json_t *rewind = json_array();
+	json_t *json = json_object();
+
+	for (unsigned i = 0; i < found->drives_found; i++)
+		ASSERT(json_array_append_new(paths, text(found->paths[i])) == 0);
+	for (size_t i = 0; i < ARRAY_SIZE(found->rewind); i++) {
+		if (found->rewind[i] != 0)
+			ASSERT(json_array_append_new(rewind, number(found->rewind[i])) == 0);
+	}
+	PUT(json, {"name", text(found->name)}, {"guid", uuid(found->guid)},
+	    {"host_name", text_or_null(found->host_name)},
+	    {"exported", json_boolean(found->exported)},
+	    {"other_host", json_boolean(found->other_host)},
+	    {"drives_found", json_integer(found->drives_found)},
+	    {"drives", json_integer(found->drive_count)}, {"checkpoint", number(found->checkpoint)},
+	    {"time_s", number(found->time_s)}, {"rewind", rewind}, {"paths", paths});
+	return json;
+}
+
+json_t *api_history_encode(const struct control_history_line *line)
+{
+	json_t *json = json_object();
+
+	PUT(json, {"time_s", number(line->time_s)}, {"text", text(line->text)});
+	return json;
+}
+
+/* --- Volumes and snapshots
+ * ------------------------------------------------------------------------ */
+
+json_t *api_volume_encode(const struct control_volume_info *info)
+{
+	const struct control_volume_set *set = &info->properties;
+	json_t *json = json_object();
+
+	PUT(json, {"name", text(info->name)}, {"guid", uuid(info->guid)},
+	    {"origin", text_or_null(info->origin)}, {"target", text_or_null(info->target)},
+	    {"size_bytes", number(info->size_bytes)}, {"quota_bytes", number(set->quota_bytes)},
+	    {"refquota_bytes", number(set->refquota_bytes)},
+	    {"reservation_bytes", number(set->reservation_bytes)},
+	    {"refreservation_bytes", number(set->refreservation_bytes)},
+	    {"full", json_string(set->pause_when_full ? "pause" : "error")},
+	    {"read_only", json_boolean(set->read_only)},
+	    {"referenced_bytes", number(info->referenced_bytes)},
+	    {"unique_bytes", number(info->unique_bytes)}, {"used_bytes", number(info->used_bytes)},
+	    {"snapshots_bytes", number(info->snapshots_bytes)},
+	    {"available_bytes", number(info->available_bytes)},
+	    {"pending_bytes", number(info->pending_bytes)}, {"created_s", number(info->created_s)},
+	    {"snapshots", json_integer(info->snapshot_count)},
+	    {"paused", json_boolean(info->paused)});
+	return json;
+}
+
+json_t *api_snapshot_encode(const struct control_snapshot_info *info)
+{
+	json_t *holds = json_array();
+	json_t *json = json_object();
+
+	for (unsigned i = 0; i < info->hold_count; i++)
+		ASSERT(json_array_append_new(holds, text(info->holds[i])) == 0);
+	PUT(json, {"name", text(info->name)}, {"guid", uuid(info->guid)},
+	    {"created_s", number(info->created_s)}, {"size_bytes", number(info->size_bytes)},
+	    {"referenced_bytes", number(info->referenced_bytes)},
+	    {"unique_bytes", number(info->unique_bytes)},
+	    {"written_bytes", number(info->written_bytes)},
+	    {"counted", json_boolean(info->counted)}, {"clones", json_integer(info->clone_count)},
+	    {"holds", holds});
+	return json;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a request's handler has: shared by routes.c and the files of handlers. */
+#ifndef API_ROUTES_H
+#define API_ROUTES_H
+
+#include <jansson.h>
+
+#include <quoin/api.h>
+#include <quoin/api_ask.h>
+#include <quoin/control.h>
+
+struct call {
+	const struct api_context *context;
+	struct control *control;
+	char name[CONTROL_NAME_MAX + 1];
+	unsigned nsid;
+	json_t *body;	     /* NULL when the route takes none */
+	struct api_ask *ask; /* the same decoded, when the route says what it takes */
+	json_t *answer;	     /* NULL = none */
+};
+
+/* 0 with an answer, or negative errno with a sentence. */
+int api_pools_list(struct call *call, struct err *err);
+int api_pool_create(struct call *call, struct err *err);
+int api_pools_scan(struct call *call, struct err *err);
+int api_pool_get(struct call *call, struct err *err);
+int api_pool_set(struct call *call, struct err *err);
+int api_pool_import(struct call *call, struct err *err);
+int api_pool_export(struct call *call, struct err *err);
+int api_pool_destroy(struct call *call, struct err *err);
+int api_pool_history(struct call *call, struct err *err);
+int api_pool_volumes(struct call *call, struct err *err);
+int api_volumes_list(struct call *call, struct err *err);
+int api_volume_create(struct call *call, struct err *err);
+int api_volume_info(struct call *call, struct err *err);
+int api_volume_set(struct call *call, struct err *err);
+int api_volume_resize(struct call *call, struct err *err);
+int api_volume_rename(struct call *call, struct err *err);
+int api_volume_destroy(struct call *call, struct err *err);
+int api_volume_rollback(struct call *call, struct err *err);
+int api_volume_clone(struct call *call, struct err *err);
+int api_volume_promote(struct call *call, struct err *err);
+int api_snapshots_list(struct call *call, struct err *err);
+int api_snapshots_create(struct call *call, struct err *err);
+int api_snapshots_destroy(struct call *call, struct err *err);
+int api_snapshot_hold(struct call *call, struct err *err);
+int api_snapshot_release(struct call *call, struct err *err);
+int api_snapshot_rename(struct call *call, struct err *err);
+
+#endif

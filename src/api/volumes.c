@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Handlers of requests on volumes and snapshots. Their names have '/': they stand in bodies. */
+#include <stdlib.h>
+#include <string.h>
+
+#include <errno.h>
+
+#include <quoin/api_pool_json.h>
+#include <quoin/base_assert.h>
+#include <quoin/base_text.h>
+#include <quoin/control_pool.h>
+
+#include "routes.h"
+
+#define VOLUME_PAGE 64
+#define SNAPSHOT_PAGE 512 /* in one answer: there may be very many */
+
+static int answer_volume(struct call *call, const char *name, struct err *err)
+{
+	struct control_volume_info info;
+	int r = control_volume_info(call->control, name, &info, err);
+
+	if (r == 0)
+		call->answer = api_volume_encode(&info);
+	return r;
+}
+
+static int volumes_append(struct call *call, const char *pool, json_t *all, struct err *err)
+{
+	CLEANUP_FREE struct control_volume_info *infos = xcalloc(VOLUME_PAGE, sizeof(*infos));
+	struct control_page page = {.max = VOLUME_PAGE};
+	int r = 0;
+
+	while (r == 0 && !page.end) {
+		r = control_volume_list(call->control, pool, &page, infos, err);
+		for (unsigned i = 0; r == 0 && i < page.count; i++)
+			ASSERT(json_array_append_new(all, api_volume_encode(&infos[i])) == 0);
+	}
+	return r;
+}
+
+int api_pool_volumes(struct call *call, struct err *err)
+{
+	json_t *all = json_array();
+	int r = volumes_append(call, call->name, all, err);
+
+	if (r == 0)
+		call->answer = json_pack("{s:O}", "volumes", all);
+	json_decref(all);
+	return r;
+}
+
+/* Of all pools that are imported. */
+int api_volumes_list(struct call *call, struct err *err)
+{
+	json_t *all = json_array();
+	int r = 0;
+
+	for (unsigned i = 0; r == 0 && i < control_pool_count(call->control); i++) {
+		r = volumes_append(call, control_pool_name(call->control, i), all, err);
+		r = r == -ENODEV ? 0 : r;
+	}
+	if (r == 0)
+		call->answer = json_pack("{s:O}", "volumes", all);
+	json_decref(all);
+	return r;
+}
+
+int api_volume_create(struct call *call, struct err *err)
+{
+	const struct control_volume_set set = api_ask_volume_set(call->ask);
+	int r = control_volume_create(call->control, call->ask->name, call->ask->size, &set, err);
+
+	return r < 0 ? r : answer_volume(call, call->ask->name, err);
+}
+
+int api_volume_info(struct call *call, struct err *err)
+{
+	return answer_volume(call, call->ask->name, err);
+}
+
+int api_volume_set(struct call *call, struct err *err)
+{
+	const struct control_volume_set set = api_ask_volume_set(call->ask);
+	int r = control_volume_set(call->control, call->ask->name, &set, err);
+
+	return r < 0 ? r : answer_volume(call, call->ask->name, err);
+}
+
+int api_volume_resize(struct call *call, struct err *err)
+{
+	int r = control_volume_resize(call->control, call->ask->name, call->ask->size,
+				      call->ask->force, err);
+
+	return r < 0 ? r : answer_volume(call, call->ask->name, err);
+}
+
+int api_volume_rename(struct call *call, struct err *err)
+{
+	int r = control_volume_rename(call->control, call->ask->name, call->ask->new_name, err);
+
+	return r < 0 ? r : answer_volume(call, call->ask->new_name, err);
+}
+
+int api_volume_destroy(struct call *call, struct err *err)
+{
+	return control_volume_destroy(call->control, call->ask->name, call->ask->recursive, err);
+}
+
+int api_volume_rollback(struct call *call, struct err *err)
+{
+	return control_volume_rollback(call->control, call->ask->snapshot, call->ask->recursive,
+				       err);
+}
+
+int api_volume_clone(struct call *call, struct err *err)
+{
+	int r = control_volume_clone(call->control, call->ask->snapshot, call->ask->name, err);
+
+	return r < 0 ? r : answer_volume(call, call->ask->name, err);
+}
+
+int api_volume_promote(struct call *call, struct err *err)
+{
+	int r = control_volume_promote(call->control, call->ask->name, err);
+
+	return r < 0 ? r : answer_volume(call, call->ask->name, err);
+}
+
+/* --- Snapshots
+ * ------------------------------------------------------------------------------------- */
+
+static int answer_snapshot(struct call *call, const char *name, struct err *err)
+{
+	struct control_snapshot_info info;
+	int r = control_snapshot_info(call->control, name, &info, err);
+
+	if (r == 0)
+		call->answer = api_snapshot_encode(&info);
+	return r;
+}
+
+/* One page: {"snapshots": [...], "next": cursor or null}. */
+int api_snapshots_list(struct call *call, struct err *err)
+{
+	CLEANUP_FREE struct control_snapshot_info *infos = xcalloc(SNAPSHOT_PAGE, sizeof(*infos));
+	struct control_page page = {.max = SNAPSHOT_PAGE, .cursor = call->ask->cursor};
+	json_t *all = json_array();
+	int r = control_snapshot_list(call->control, call->ask->name, &page, infos, err);
+
+	for (unsigned i = 0; r == 0 && i < page.count; i++)
+		ASSERT(json_array_append_new(all, api_snapshot_encode(&infos[i])) == 0);
+	if (r == 0)
+		call->answer =
+			json_pack("{s:O, s:o}", "snapshots", all, "next",
+				  page.end ? json_null() : json_integer((json_int_t)page.cursor));
+	json_decref(all);
+	return r;
+}
+
+int api_snapshots_create(struct call *call, struct err *err)
+{
+	return control_snapshot_create(call->control, call->ask->names, call->ask->name_count, err);
+}
+
+int api_snapshots_destroy(struct call *call, struct err *err)
+{
+	int r = 0;
+
+	for (unsigned i = 0; r == 0 && i < call->ask->name_count; i++) {
+		r = control_snapshot_destroy(call->control, call->ask->names[i], err);
+		if (r < 0 && i > 0)
+			err_prefix(err, "%u of %u are destroyed", i, call->ask->name_count);
+	}
+	return r;
+}
+
+int api_snapshot_hold(struct call *call, struct err *err)
+{
+	int r = control_snapshot_hold(call->control, call->ask->name, call->ask->tag, err);
+
+	return r < 0 ? r : answer_snapshot(call, call->ask->name, err);
+}
+
+int api_snapshot_release(struct call *call, struct err *err)
+{
+	int r = control_snapshot_release(call->control, call->ask->name, call->ask->tag, err);
+
+	return r < 0 ? r : answer_snapshot(call, call->ask->name, err);
+}
+
+int api_snapshot_rename(struct call *call, struct err *err)
+{
+	return control_snapshot_rename(call->control, call->ask->name, call->ask->new_name, err);
+}

@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the verbs of quoin/control_pool.h take and give: plain data, sizes in bytes. */
+#ifndef QUOIN_CONTROL_POOL_TYPES_H
+#define QUOIN_CONTROL_POOL_TYPES_H
+
+#include <quoin/control_spec.h>
+
+#define CONTROL_POOLS_MAX 32
+#define CONTROL_DRIVES_MAX 48
+#define CONTROL_PATH_MAX 1023
+#define CONTROL_SNAPSHOT_MAX 127			/* "NAME@SNAP" */
+#define CONTROL_OBJECT_MAX (CONTROL_NAME_MAX + 1 + 127) /* "POOL/NAME@SNAP" */
+#define CONTROL_HOLDS_MAX 4
+#define CONTROL_RESERVE_DEFAULT 200 /* permille */
+#define CONTROL_TAG_MAX 31
+#define CONTROL_SCAN_MAX 4096 /* files and devices looked at by one scan */
+
+/* Of a listing: up to `max` from `cursor` on (0 at first), which moves; `end` when no more come. */
+struct control_page {
+	uint64_t cursor;
+	unsigned max;
+	unsigned count;
+	bool end;
+};
+
+struct control_pool_create {
+	const char *name;
+	const char *const *drives; /* absolute paths */
+	const unsigned *groups;	   /* drives of one group mirror each other: 0, 1, 2 ... */
+	unsigned drive_count;
+	unsigned reserve_permille; /* kept back from guests */
+	bool autotrim;
+	bool force;
+};
+
+struct control_pool_import {
+	const char *name;	  /* or its GUID */
+	const char *const *paths; /* drives and directories, as for control_pool_scan() */
+	unsigned path_count;
+	bool force; /* take it from a host that did not export it */
+	bool read_only;
+	uint64_t rewind_to; /* a checkpoint; 0 = the newest */
+};
+
+struct control_pool_set {
+	bool has_reserve, has_autotrim;
+	unsigned reserve_permille;
+	bool autotrim;
+};
+
+struct control_drive_info {
+	char path[CONTROL_PATH_MAX + 1];
+	uint8_t guid[16];
+	const char *state; /* "online", "missing", "faulted", "stale" */
+	unsigned group;
+	bool mirrored;
+	uint64_t size_bytes, read_errors, write_errors, check_errors;
+};
+
+struct control_pool_info {
+	char name[CONTROL_NAME_MAX + 1];
+	uint8_t guid[16];
+	const char *health;	    /* "online", "degraded", "suspended"; "failed" = not imported */
+	char problem[ERR_TEXT_MAX]; /* what is wrong and what to do; "" = nothing */
+	bool read_only, full, autotrim;
+	unsigned worker;
+	unsigned reserve_permille;
+	uint64_t memory_bytes;
+	uint64_t size_bytes, allocated_bytes, freeing_bytes, reserved_bytes, reserve_bytes,
+		available_bytes;
+	uint64_t data_bytes, metadata_bytes, log_bytes;
+	unsigned volume_count, snapshot_count;
+	uint64_t checkpoint, created_s, replayed_records;
+	uint64_t read_errors, write_errors, check_errors, healed;
+	unsigned drive_count;
+	struct control_drive_info drives[CONTROL_DRIVES_MAX]; /* of a failed one: paths only */
+};
+
+/* A pool that could be imported. */
+struct control_pool_found {
+	char name[CONTROL_NAME_MAX + 1];
+	uint8_t guid[16];
+	char host_name[CONTROL_NAME_MAX + 1]; /* that had it last */
+	bool exported;
+	bool other_host; /* and it was not exported: wants force */
+	unsigned drives_found, drive_count;
+	uint64_t checkpoint, time_s;
+	uint64_t rewind[2]; /* older checkpoints; 0 = none */
+	char paths[CONTROL_DRIVES_MAX][CONTROL_PATH_MAX + 1];
+};
+
+struct control_pool_scan {
+	unsigned count;
+	struct control_pool_found *found; /* the caller frees it */
+};
+
+struct control_history_line {
+	uint64_t time_s;
+	char text[480];
+};
+
+enum control_volume_key {
+	CONTROL_VOLUME_QUOTA = 1,
+	CONTROL_VOLUME_REFQUOTA = 2,
+	CONTROL_VOLUME_RESERVATION = 4,
+	CONTROL_VOLUME_REFRESERVATION = 8,
+	CONTROL_VOLUME_PAUSE_WHEN_FULL = 16,
+	CONTROL_VOLUME_READ_ONLY = 32,
+};
+
+struct control_volume_set {
+	unsigned given; /* enum control_volume_key, or-ed */
+	uint64_t quota_bytes, refquota_bytes, reservation_bytes, refreservation_bytes; /* 0 = none
+											*/
+	bool pause_when_full, read_only;
+};
+
+struct control_volume_info {
+	char name[CONTROL_OBJECT_MAX + 1];   /* "POOL/NAME" */
+	char origin[CONTROL_OBJECT_MAX + 1]; /* "POOL/NAME@SNAP" or "" */
+	char target[CONTROL_NAME_MAX + 1];   /* that has it, or "" */
+	uint8_t guid[16];
+	uint64_t size_bytes;
+	struct control_volume_set properties;
+	uint64_t referenced_bytes, unique_bytes, used_bytes, snapshots_bytes, available_bytes;
+	uint64_t created_s;
+	unsigned snapshot_count;
+	bool paused;
+	uint64_t pending_bytes; /* written since the last checkpoint: not in the numbers yet */
+};
+
+struct control_snapshot_info {
+	char name[CONTROL_OBJECT_MAX + 1];
+	uint8_t guid[16];
+	uint64_t created_s, size_bytes;
+	uint64_t referenced_bytes, unique_bytes, written_bytes;
+	unsigned clone_count, hold_count;
+	char holds[CONTROL_HOLDS_MAX][CONTROL_TAG_MAX + 1];
+	bool counted; /* false: newer than the last checkpoint, numbers are not there yet */
+};
+
+#endif

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* quoin pool list, status, get and history, for people. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <quoin/base_text.h>
+
+#include "property.h"
+#include "show.h"
+#include "words.h"
+
+static bool is_failed(const json_t *pool)
+{
+	return strcmp(show_text(pool, "health"), "failed") == 0;
+}
+
+static void list_row(struct table *table, const json_t *pool)
+{
+	const unsigned long long size = show_number(pool, "size_bytes");
+	const unsigned long long used = show_number(pool, "allocated_bytes");
+	char text[SIZE_TEXT_MAX];
+
+	table_add(table, "%s", show_text(pool, "name"));
+	if (is_failed(pool)) {
+		for (int i = 0; i < 4; i++)
+			table_add(table, "-");
+	} else {
+		table_add(table, "%s", size_format(size, text));
+		table_add(table, "%s", size_format(used, text));
+		table_add(table, "%s", size_format(size - MIN(used, size), text));
+		table_add(table, "%.0f%%", size ? 100.0 * (double)used / (double)size : 0.0);
+	}
+	table_add(table, "%s", show_text(pool, "health"));
+}
+
+int verb_pool_list(struct invocation *in)
+{
+	static const char *const head[] = {"NAME", "SIZE", "ALLOC", "FREE", "CAP", "HEALTH", NULL};
+	json_t *answer = NULL;
+	struct table table;
+	size_t i;
+	json_t *pool;
+	int status = words_send(in, &(struct client_request){"GET", "/v1/pools", NULL}, &answer);
+
+	if (status == EXIT_DONE && !in->json) {
+		show_head(&table, head);
+		json_array_foreach(json_object_get(answer, "pools"), i, pool)
+			list_row(&table, pool);
+		table_print(&table);
+		table_fini(&table);
+	}
+	json_decref(answer);
+	return status;
+}
+
+/* --- Status
+ * ---------------------------------------------------------------------------------------- */
+
+static void drives_print(const json_t *drives)
+{
+	static const char *const head[] = {"DRIVE", "STATE", "GROUP", "SIZE",
+					   "READ",  "WRITE", "CHECK", NULL};
+	char size[SIZE_TEXT_MAX];
+	struct table table;
+	size_t i;
+	json_t *drive;
+
+	show_head(&table, head);
+	json_array_foreach(drives, i, drive)
+	{
+		table_add(&table, "%s", show_text(drive, "path"));
+		table_add(&table, "%s", show_text(drive, "state"));
+		table_add(&table, "%s %llu", show_truth(drive, "mirrored") ? "mirror" : "drive",
+			  show_number(drive, "group"));
+		table_add(&table, "%s", show_size(drive, "size_bytes", size));
+		table_add(&table, "%llu", show_number(drive, "read_errors"));
+		table_add(&table, "%llu", show_number(drive, "write_errors"));
+		table_add(&table, "%llu", show_number(drive, "check_errors"));
+	}
+	printf("\n");
+	table_print(&table);
+	table_fini(&table);
+}
+
+static void space_print(const json_t *pool)
+{
+	char a[SIZE_TEXT_MAX];
+	char b[SIZE_TEXT_MAX];
+	char c[SIZE_TEXT_MAX];
+
+	show_line("space", "%s, %s used, %s to guests%s", show_size(pool, "size_bytes", a),
+		  show_size(pool, "allocated_bytes", b), show_size(pool, "available_bytes", c),
+		  show_truth(pool, "full") ? " (FULL: guests cannot write)" : "");
+	show_line("kept back", "%s, %s more promised to volumes",
+		  show_size(pool, "reserve_bytes", a), show_size(pool, "reserved_bytes", b));
+	show_line("freeing", "%s", show_size(pool, "freeing_bytes", a));
+	show_line("holds", "%llu volumes, %llu snapshots", show_number(pool, "volumes"),
+		  show_number(pool, "snapshots"));
+	show_line("memory", "%s on worker %llu", show_size(pool, "memory_bytes", a),
+		  show_number(pool, "worker"));
+	show_line("errors", "%llu read, %llu write, %llu check, %llu healed",
+		  show_number(pool, "read_errors"), show_number(pool, "write_errors"),
+		  show_number(pool, "check_errors"), show_number(pool, "healed"));
+}
+
+static void status_print(const json_t *pool)
+{
+	show_line("pool", "%s (%s)", show_text(pool, "name"), show_text(pool, "guid"));
+	show_line("health", "%s%s", show_text(pool, "health"),
+		  show_truth(pool, "read_only") ? ", read-only" : "");
+	show_line("problem", "%s",
+		  json_is_string(json_object_get(pool, "problem")) ? show_text(pool, "problem")
+								   : "none");
+	if (is_failed(pool))
+		show_line("what to do", "quoin pool import %s, when its drives are there",
+			  show_text(pool, "name"));
+	else
+		space_print(pool);
+	drives_print(json_object_get(pool, "drives"));
+}
+
+static int status_all(struct invocation *in)
+{
+	json_t *answer = NULL;
+	size_t i;
+	json_t *pool;
+	int status = words_send(in, &(struct client_request){"GET", "/v1/pools", NULL}, &answer);
+
+	if (status == EXIT_DONE && !in->json) {
+		json_array_foreach(json_object_get(answer, "pools"), i, pool)
+		{
+			if (i > 0)
+				printf("\n");
+			status_print(pool);
+		}
+		if (json_array_size(json_object_get(answer, "pools")) == 0)
+			printf("there are no pools: see quoin pool create and import\n");
+	}
+	json_decref(answer);
+	return status;
+}
+
+/* GET of the pool that the first argument names. */
+static int pool_get(struct invocation *in, const char *suffix, json_t **ret_answer)
+{
+	CLEANUP_FREE char *path = words_pool_path(in->arguments[0], suffix);
+
+	if (!path)
+		return EXIT_REFUSED;
+	return words_send(in, &(struct client_request){"GET", path, NULL}, ret_answer);
+}
+
+int verb_pool_status(struct invocation *in)
+{
+	json_t *answer = NULL;
+	int status;
+
+	if (in->argument_count == 0)
+		return status_all(in);
+	status = pool_get(in, "", &answer);
+	if (status == EXIT_DONE && !in->json)
+		status_print(answer);
+	json_decref(answer);
+	return status;
+}
+
+int verb_pool_get(struct invocation *in)
+{
+	json_t *answer = NULL;
+	int status = pool_get(in, "", &answer);
+
+	if (status == EXIT_DONE && !in->json)
+		status = property_print(in, property_pool, answer);
+	json_decref(answer);
+	return status;
+}
+
+int verb_pool_history(struct invocation *in)
+{
+	json_t *answer = NULL;
+	size_t i;
+	json_t *line;
+	int status = pool_get(in, "/history", &answer);
+
+	if (status == EXIT_DONE && !in->json) {
+		json_array_foreach(json_object_get(answer, "history"), i, line)
+		{
+			char when[SHOW_TIME_MAX];
+
+			printf("%s  %s\n", show_time(line, "time_s", when),
+			       show_text(line, "text"));
+		}
+	}
+	json_decref(answer);
+	return status;
+}
