@@ -207,10 +207,11 @@ static void nothing_reads_what_has_no_name(void **state)
 		enum record_type type;
 		size_t at, bytes;
 	} unnamed[] = {
-		{SEGMENT, 3, 1},   {SEGMENT, 6, 2},    {SEGMENT, 24, 8},     {SEGMENT, 34, 2},
-		{SEGMENT, 48, 48}, {SEGMENT, 102, 2},  {SEGMENT, 288, 224},  {VOLUME, 3, 1},
-		{VOLUME, 282, 54}, {VOLUME, 336, 176}, {SNAPSHOT, 2, 2},     {SNAPSHOT, 220, 60},
-		{HISTORY, 8, 8},   {HISTORY, 496, 16}, {SNAPSHOT, 344, 168},
+		{SEGMENT, 3, 1},     {SEGMENT, 6, 2},	{SEGMENT, 24, 8},    {SEGMENT, 34, 2},
+		{SEGMENT, 48, 48},   {SEGMENT, 102, 2}, {SEGMENT, 288, 224}, {VOLUME, 3, 1},
+		{VOLUME, 282, 54},   {VOLUME, 340, 4},	{VOLUME, 352, 160},  {SNAPSHOT, 2, 2},
+		{SNAPSHOT, 220, 60}, {HISTORY, 8, 8},	{HISTORY, 496, 16},  {SNAPSHOT, 344, 64},
+		{SNAPSHOT, 416, 96},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(unnamed); i++) {

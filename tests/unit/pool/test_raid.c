@@ -404,6 +404,7 @@ static void super_errors_body(void *arg)
 	struct raid_rig *rig = arg;
 	struct super_candidate *found = calloc(8, sizeof(*found));
 	struct super super;
+	int count;
 
 	super_make(rig, &super, 8);
 	assert_int_equal(raid_super_write(&rig->raid, &super), 0);
@@ -419,8 +420,10 @@ static void super_errors_body(void *arg)
 	assert_int_equal(rig->raid.ckpt, 9);
 	assert_int_equal(rig->raid.drives[1].info.state, DRIVE_FAULTED);
 	assert_int_equal(rig->raid.drives[1].info.left_ckpt, 8);
-	assert_int_equal(super_scan(rig, 1, found), 1);
-	assert_int_equal(found[0].super.ckpt, 8);
+	/* A write that failed may have left what it was to write. */
+	count = super_scan(rig, 1, found);
+	assert_in_range(count, 1, 2);
+	assert_int_equal(found[count - 1].super.ckpt, 8);
 	/* No front copy anywhere. */
 	raid_rig_fault(rig, 0, 1 << DISK_WRITE, 1, -EIO);
 	super_make(rig, &super, 10);

@@ -1,0 +1,314 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The engine as a whole, against a plain array: reads return what was written; after a power cut
+ * every block is what was flushed last or something written since; snapshots do not change.
+ * QUOIN_ENGINE_SEED runs one seed, QUOIN_ENGINE_SEEDS says how many run (default 40).
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <quoin/base_assert.h>
+
+#include "engine_rig.h"
+
+#define BLOCKS 1024 /* of the volume: 4 MiB */
+#define SIZE (BLOCKS * RIG_BLOCK)
+#define OPS 600
+#define SEEDS_DEFAULT 40
+
+/* What a block may hold: 0 = zeroes, else a stamp that fills it. `flushed` and all written since.
+ */
+struct model {
+	uint32_t now[BLOCKS];
+	uint32_t flushed[BLOCKS];
+	uint32_t snapshot[BLOCKS];
+	bool has_snapshot;
+	uint32_t stamp;
+	uint32_t history[OPS * 64]; /* block of each stamp */
+};
+
+struct life {
+	struct engine_rig rig;
+	struct model model;
+	struct rig_volume volume;
+	bool cut;
+	unsigned ops;
+};
+
+static void fill(uint8_t *data, uint32_t stamp)
+{
+	for (size_t i = 0; i < RIG_BLOCK; i += sizeof(stamp))
+		memcpy(data + i, &stamp, sizeof(stamp));
+}
+
+/* The stamp a block is filled with; fails on a mixture. */
+static uint32_t stamp_of(const struct life *life, uint64_t block, const uint8_t *data)
+{
+	uint32_t stamp;
+
+	memcpy(&stamp, data, sizeof(stamp));
+	for (size_t i = 0; i < RIG_BLOCK; i += sizeof(stamp)) {
+		if (memcmp(data, data + i, sizeof(stamp)) != 0)
+			fail_msg("seed %llu: block %llu is torn",
+				 (unsigned long long)life->rig.seed, (unsigned long long)block);
+	}
+	return stamp;
+}
+
+static void read_all(struct life *life, const char *name, uint32_t *ret)
+{
+	struct rig_volume volume;
+	uint8_t *data = malloc(64 * RIG_BLOCK);
+
+	assert_int_equal(rig_volume_open(&life->rig, name, &volume), 0);
+	for (uint64_t b = 0; b < BLOCKS; b += 64) {
+		memset(data, 0xee, 64 * RIG_BLOCK);
+		assert_int_equal(rig_io(&volume, BLOCK_READ, b * RIG_BLOCK, data, 64 * RIG_BLOCK),
+				 0);
+		for (unsigned i = 0; i < 64; i++)
+			ret[b + i] = stamp_of(life, b + i, data + (size_t)i * RIG_BLOCK);
+	}
+	rig_volume_close(&volume);
+	free(data);
+}
+
+static void check_same(struct life *life, const char *what, const uint32_t *want,
+		       const uint32_t *got)
+{
+	for (unsigned b = 0; b < BLOCKS; b++) {
+		if (want[b] != got[b])
+			fail_msg("seed %llu: %s block %u is %u, not %u",
+				 (unsigned long long)life->rig.seed, what, b, got[b], want[b]);
+	}
+}
+
+static void one_write(struct life *life)
+{
+	struct random *r = &life->rig.random;
+	const uint64_t count = 1 + random_below(r, 48);
+	const uint64_t first = random_below(r, BLOCKS - count + 1);
+	const enum block_op op = random_chance(r, 1, 6) ? BLOCK_DISCARD : BLOCK_WRITE;
+	uint8_t *data = malloc(count * RIG_BLOCK);
+	int result;
+
+	for (uint64_t i = 0; i < count; i++) {
+		life->model.history[life->model.stamp + 1] = (uint32_t)(first + i);
+		fill(data + i * RIG_BLOCK, ++life->model.stamp);
+	}
+	result = rig_io(&life->volume, op, first * RIG_BLOCK, op == BLOCK_WRITE ? data : NULL,
+			count * RIG_BLOCK);
+	if (result < 0 && !life->cut)
+		fail_msg("seed %llu: a write failed: %d", (unsigned long long)life->rig.seed,
+			 result);
+	for (uint64_t i = 0; result == 0 && i < count; i++)
+		life->model.now[first + i] =
+			op == BLOCK_WRITE ? life->model.stamp - (uint32_t)(count - 1 - i) : 0;
+	free(data);
+}
+
+static void one_flush(struct life *life)
+{
+	uint32_t before[BLOCKS];
+
+	memcpy(before, life->model.now, sizeof(before));
+	if (rig_io(&life->volume, BLOCK_FLUSH, 0, NULL, 0) == 0)
+		memcpy(life->model.flushed, before, sizeof(before));
+}
+
+static void one_snapshot(struct life *life)
+{
+	const char *const name = "vol@snap";
+	struct err err = {.code = 0};
+
+	if (life->model.has_snapshot)
+		return;
+	if (pool_snapshot_create(life->rig.pool, &name, 1, &err) < 0) {
+		if (!life->cut)
+			fail_msg("snapshot: %s", err.text);
+		return;
+	}
+	life->model.has_snapshot = true;
+	memcpy(life->model.snapshot, life->model.now, sizeof(life->model.now));
+	memcpy(life->model.flushed, life->model.now, sizeof(life->model.now));
+}
+
+static void work(void *arg)
+{
+	struct life *life = arg;
+	struct random *r = &life->rig.random;
+
+	for (unsigned i = 0; i < life->ops && !life->cut; i++) {
+		const uint64_t dice = random_below(r, 100);
+
+		if (dice < 80)
+			one_write(life);
+		else if (dice < 94)
+			one_flush(life);
+		else if (dice < 96)
+			one_snapshot(life);
+		else if (pool_sync(life->rig.pool) == 0)
+			memcpy(life->model.flushed, life->model.now, sizeof(life->model.now));
+	}
+}
+
+static void begin(void *arg)
+{
+	struct life *life = arg;
+	const struct pool_volume_params params = {.size_bytes = SIZE};
+	struct err err = {.code = 0};
+
+	rig_format(&life->rig);
+	assert_int_equal(rig_open(&life->rig), 0);
+	if (pool_volume_create(life->rig.pool, "vol", &params, &err) < 0)
+		fail_msg("create: %s", err.text);
+	assert_int_equal(rig_volume_open(&life->rig, "vol", &life->volume), 0);
+}
+
+static void check(void *arg)
+{
+	struct life *life = arg;
+	uint32_t got[BLOCKS];
+
+	read_all(life, "vol", got);
+	check_same(life, "volume", life->model.now, got);
+	if (!life->model.has_snapshot)
+		return;
+	read_all(life, "vol@snap", got);
+	check_same(life, "snapshot", life->model.snapshot, got);
+}
+
+static void end(void *arg)
+{
+	struct life *life = arg;
+
+	if (life->volume.device)
+		rig_volume_close(&life->volume);
+	life->volume.device = NULL;
+	rig_close(&life->rig);
+}
+
+static void again(void *arg)
+{
+	struct life *life = arg;
+
+	assert_int_equal(rig_open(&life->rig), 0);
+}
+
+static void life_init(struct life *life, uint64_t seed)
+{
+	memset(life, 0, sizeof(*life));
+	rig_init(&life->rig, seed, 1, 64 * MiB);
+	life->rig.delta_records = 1024;
+	rig_run(&life->rig, begin, life);
+}
+
+static uint64_t seeds(uint64_t *ret_count)
+{
+	const char *one = getenv("QUOIN_ENGINE_SEED");
+	const char *many = getenv("QUOIN_ENGINE_SEEDS");
+
+	*ret_count = one ? 1 : many ? strtoull(many, NULL, 0) : SEEDS_DEFAULT;
+	return one ? strtoull(one, NULL, 0) : 1;
+}
+
+static void writes_reads_and_comes_back(void **state)
+{
+	struct life *life = malloc(sizeof(*life));
+	uint64_t count;
+	const uint64_t first = seeds(&count);
+
+	for (uint64_t seed = first; seed < first + count; seed++) {
+		life_init(life, seed);
+		life->ops = OPS / 4;
+		rig_run(&life->rig, work, life);
+		rig_run(&life->rig, check, life);
+		rig_run(&life->rig, end, life);
+		rig_run(&life->rig, again, life);
+		rig_run(&life->rig, check, life);
+		rig_run(&life->rig, end, life);
+		rig_fini(&life->rig);
+	}
+	free(life);
+}
+
+struct cutter {
+	struct loop_timer timer;
+	struct life *life;
+};
+
+static void cut_now(struct loop_timer *timer)
+{
+	struct cutter *cutter = container_of(timer, struct cutter, timer);
+
+	cutter->life->cut = true;
+	rig_power_cut(&cutter->life->rig);
+}
+
+/* Each block is what was flushed, or was written after that. */
+static void check_cut(void *arg)
+{
+	struct life *life = arg;
+	const struct model *m = &life->model;
+	uint32_t got[BLOCKS];
+
+	read_all(life, "vol", got);
+	for (uint32_t b = 0; b < BLOCKS; b++) {
+		const bool later =
+			got[b] > m->flushed[b] && got[b] <= m->stamp && m->history[got[b]] == b;
+
+		if (got[b] != m->flushed[b] && got[b] != 0 && !later)
+			fail_msg("seed %llu: after the cut block %u is %u; flushed %u",
+				 (unsigned long long)life->rig.seed, b, got[b], m->flushed[b]);
+		if (got[b] == 0 && m->flushed[b] != 0 && m->now[b] == m->flushed[b])
+			fail_msg("seed %llu: block %u is lost", (unsigned long long)life->rig.seed,
+				 b);
+	}
+	if (!m->has_snapshot)
+		return;
+	read_all(life, "vol@snap", got);
+	check_same(life, "snapshot", m->snapshot, got);
+}
+
+static void keeps_its_promise_when_power_is_cut(void **state)
+{
+	struct life *life = malloc(sizeof(*life));
+	uint64_t count;
+	const uint64_t first = seeds(&count);
+
+	for (uint64_t seed = first; seed < first + count; seed++) {
+		struct cutter cutter = {.life = life};
+
+		life_init(life, seed);
+		life->ops = OPS;
+		loop_timer_init(&cutter.timer, cut_now);
+		loop_timer_arm(life->rig.loop, &cutter.timer,
+			       loop_now_ns(life->rig.loop) +
+				       random_below(&life->rig.random, 60 * NS_PER_MS));
+		rig_run(&life->rig, work, life);
+		loop_timer_disarm(life->rig.loop, &cutter.timer);
+		if (!life->cut)
+			cut_now(&cutter.timer);
+		rig_run(&life->rig, end, life);
+		rig_power_on(&life->rig);
+		rig_run(&life->rig, again, life);
+		rig_run(&life->rig, check_cut, life);
+		rig_run(&life->rig, end, life);
+		rig_fini(&life->rig);
+	}
+	free(life);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(writes_reads_and_comes_back),
+		cmocka_unit_test(keeps_its_promise_when_power_is_cut),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
