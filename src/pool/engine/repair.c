@@ -89,6 +89,8 @@ static void heal(struct rio *rio, const struct copies *copies)
 	};
 	const struct segment *segment = space_segment(pool->space, vaddr_segment(copies->vaddr));
 
+	if (!segment)
+		return;
 	wrong_count(pool, copies);
 	io.columns &= raid_columns_online(&pool->raid, segment);
 	if (io.columns != 0 && raid_run(&pool->raid, &io) == 0)
