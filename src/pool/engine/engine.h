@@ -147,45 +147,38 @@ struct pool {
 	void *data;
 	struct random random;
 	uint64_t memory_bytes;
-
 	struct volume **volumes; /* by number; NULL = none */
 	uint32_t volume_limit;
 	struct snapshot **snapshots;
 	uint32_t snapshot_limit, snapshot_capacity;
 	unsigned volume_count, snapshot_count; /* live ones */
 	struct history history;
-
 	uint8_t *buffers; /* bounce pages */
 	uint8_t **buffers_free;
 	unsigned buffers_free_count;
 	struct wio *wios;
-	struct list wios_free;
 	struct rio *rios;
-	struct list rios_free;
 	struct run *runs;
-	struct list runs_free;
-	struct list incoming;	  /* requests to start, in order */
-	struct list wios_logging; /* written, waiting for room in the log */
-	struct list rios_waiting; /* for runs, buffers */
+	struct list wios_free, rios_free, runs_free;
+	struct list incoming;	   /* requests to start, in order */
+	struct list wios_logging;  /* written, waiting for room in the log */
+	struct list rios_waiting;  /* for runs, buffers */
+	struct list reads_waiting; /* requests, for rios */
 	struct loop_task work;
 	unsigned writes_in_flight; /* blocks admitted and not recorded */
 	unsigned reads_in_flight;  /* rios */
 	uint16_t in_flight_blocks[IN_FLIGHT_BUCKETS];
-
 	struct patch *patches;
 	struct list patches_free;
 	struct list patch_buckets[64];
 	unsigned patches_used;
-
 	struct fiber *repairer;
 	struct list repairs; /* rios */
 	struct fiber *patcher;
-
 	struct checkpointer *checkpointer;
 	struct fiber *admin_owner; /* one verb at a time */
 	struct list admin_waiters;
 	unsigned admin_waiting;
-
 	uint64_t pending_total; /* of all volumes, both deltas */
 	uint64_t unmet_total;	/* promised to volumes and not used, slots */
 	uint64_t replayed, healed, bad_blocks;

@@ -139,7 +139,8 @@ struct rio {
 	void *data;
 	uint64_t offset, length_bytes; /* of the piece, in the volume */
 	uint64_t block;		       /* first */
-	unsigned count, resolved, runs_pending;
+	unsigned count, resolved, started, runs_pending;
+	uint64_t missing; /* the map page whose fetch failed last */
 	int result;
 	bool bounced;	  /* into pages[], then copied */
 	uint32_t bad;	  /* bit per block: its check failed, or it could not be read */
