@@ -52,6 +52,7 @@ struct volume {
 	struct volume_record rec, next;
 	uint64_t block_count; /* of the size in force */
 	unsigned open_count;
+	unsigned requests;	 /* under way: begun, and not waiting */
 	bool gated;		 /* requests wait in `waiting` */
 	bool paused;		 /* writes wait for space in `starved` */
 	struct list waiting;	 /* block_request.node */
@@ -79,27 +80,6 @@ struct patch {
 	bool merging; /* its rest is being read or the whole being written */
 	bool stuck;   /* the rest cannot be read */
 	uint8_t *page;
-};
-
-struct wio_block {
-	struct volume *volume;
-	struct block_request *request; /* NULL: a patch */
-	uint64_t block;
-	uint8_t *page;
-	unsigned phase;
-	uint64_t patch_seq; /* a patch's content as of this seq */
-	uint8_t entry[ENTRY_BYTES];
-};
-
-/* A device write of blocks that lie side by side. */
-struct wio {
-	struct raid_io io;
-	struct list node;
-	struct pool *pool;
-	unsigned count, tries;
-	unsigned inserted; /* blocks that are recorded */
-	struct wio_block blocks[WIO_BLOCKS];
-	struct iovec iov[WIO_BLOCKS];
 };
 
 /* What a request keeps in its driver words. */

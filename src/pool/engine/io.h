@@ -10,6 +10,28 @@
 
 #include "engine/admin.h"
 
+struct wio_block {
+	struct volume *volume;
+	struct block_request *request; /* NULL: a patch */
+	struct patch *patch;
+	uint64_t block;
+	uint8_t *page;
+	unsigned phase;
+	uint64_t patch_seq; /* a patch's content as of this seq */
+	uint8_t entry[ENTRY_BYTES];
+};
+
+/* A device write of blocks that lie side by side. */
+struct wio {
+	struct raid_io io;
+	struct list node;
+	struct pool *pool;
+	unsigned count, tries;
+	unsigned inserted; /* blocks that are recorded */
+	struct wio_block blocks[WIO_BLOCKS];
+	struct iovec iov[WIO_BLOCKS];
+};
+
 /* --- device.c ------------------------------------------------------------------------------- */
 
 /* A request of an open device begins / goes on from volume->waiting or pool->incoming. */
@@ -68,8 +90,8 @@ void writes_process(struct pool *pool);
  */
 void record_insert(struct volume *volume, uint64_t block, uint8_t entry[ENTRY_BYTES]);
 
-/* A whole block made of a patch and its rest; `page` becomes the write's. */
-void patch_write(struct pool *pool, struct patch *patch, uint8_t *page);
+/* A whole block made of a patch and its rest; `page` becomes the write's. False: no room now. */
+bool patch_write(struct pool *pool, struct patch *patch, uint8_t *page);
 
 uint8_t *buffer_take(struct pool *pool); /* NULL: none is free */
 void buffer_give(struct pool *pool, uint8_t *page);
@@ -90,6 +112,12 @@ static inline uint16_t *in_flight_bucket(struct pool *pool, uint32_t volume, uin
 
 MUST_CHECK int patches_init(struct pool *pool);
 void patches_fini(struct pool *pool);
+
+/* Starts merging what can be. */
+void patches_progress(struct pool *pool);
+
+/* The block's patch, or a new one without sectors; NULL: none is free. */
+struct patch *patch_take(struct volume *volume, uint64_t block);
 
 /* NULL: none. */
 struct patch *patch_find(struct pool *pool, const struct volume *volume, uint64_t block);
@@ -112,8 +140,14 @@ void patches_relog(struct pool *pool);
 /* --- trim.c --------------------------------------------------------------------------------------
  */
 
-/* A discard or write-zeroes of a volume. Partial blocks at the ends become patches of zeroes. */
-void trim_start(struct pool *pool, struct block_request *request);
+/*
+ * The discard or write-zeroes at the head of pool->incoming. Partial blocks at the ends become
+ * patches of zeroes. True: it left the queue; false: it waits there.
+ */
+bool trim_process(struct pool *pool, struct block_request *request);
+
+/* A range of the volume waits for its turn. */
+bool trim_pending(const struct volume *volume);
 
 /* A phase of the volume's writes ended: ranges that waited for it are inserted. */
 void trims_progress(struct volume *volume);

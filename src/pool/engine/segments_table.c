@@ -3,8 +3,8 @@
  * The table of segments. Writing it takes meta slots, and slots are what it tells of; so all slots
  * it needs are taken, and all it replaces are let go, before the first bitmap is put into bytes:
  *
- *   1 choose leaves and bitmap pages: what changed, and everything of meta segments
- *   2 take a slot for each, and for the inner page; let the old ones go
+ *   1 choose bitmap pages: what changed, and all of meta segments; and all leaves
+ *   2 take a slot for each, and for the inner pages; let the old ones go
  *   3 bitmaps are final: write them, their checks go into the records
  *   4 write the leaves, then the inner page
  *
@@ -25,13 +25,7 @@ struct writer {
 	unsigned level;				   /* of its root */
 	uint64_t inner_count[NODE_LEVELS_MAX + 1]; /* pages at each level */
 	struct node_ptr *leaves; /* leaf_count; new ones have their slot in vaddr */
-	bool *write_leaf;
 };
-
-static bool segment_touched(const struct segment *s)
-{
-	return s && (s->record_dirty || s->bitmap_dirty != 0 || s->class == SEGMENT_META);
-}
 
 static bool bitmap_touched(const struct segment *s, unsigned page)
 {
@@ -62,26 +56,22 @@ static int bitmaps_take(struct writer *w, struct segment *s)
 	return r;
 }
 
+/* All leaves are written anew, so that they lie together, in few segments: the seeds. */
 static int leaf_take(struct writer *w, uint32_t leaf)
 {
-	bool touched = false;
 	int r = 0;
 
 	for (uint32_t i = 0; r == 0 && i < RECORDS_PER_PAGE; i++) {
 		struct segment *s = space_segment(w->pool->space, leaf * RECORDS_PER_PAGE + i);
 
-		if (!segment_touched(s))
-			continue;
-		touched = true;
-		if (s->class != SEGMENT_LOG)
+		if (s && s->class != SEGMENT_LOG)
 			r = bitmaps_take(w, s);
 	}
-	if (r < 0 || !touched)
+	if (r < 0)
 		return r;
 	if (w->leaves[leaf].vaddr != 0)
 		pages_unref(w->pool->pages, &w->leaves[leaf]);
-	w->write_leaf[leaf] = true;
-	return slot_take(w, &w->leaves[leaf].vaddr);
+	return 0;
 }
 
 /* --- The old tree -------------------------------------------------------------------------- */
@@ -187,6 +177,43 @@ static int inner_write(struct writer *w, unsigned level, uint64_t count, const u
 	return r;
 }
 
+/* The meta segment that the page lies in becomes a seed. False: there are too many. */
+static bool seed_add(struct writer *w, uint64_t vaddr)
+{
+	const struct segment *s = space_segment(w->pool->space, vaddr_segment(vaddr));
+	struct super_seed *seed = w->next->seeds;
+
+	while (seed < w->next->seeds + SUPER_SEEDS_MAX && seed->id != 0 && seed->id != s->id)
+		seed++;
+	if (seed == w->next->seeds + SUPER_SEEDS_MAX)
+		return false;
+	seed->id = s->id;
+	seed->column_count = s->column_count;
+	for (unsigned c = 0; c < s->column_count; c++) {
+		seed->columns[c].drive = s->columns[c].drive;
+		seed->columns[c].chunk = s->columns[c].chunk;
+	}
+	return true;
+}
+
+/* An import finds the tree by the seeds alone. */
+static int seeds_make(struct writer *w, const uint64_t *slots)
+{
+	uint64_t inner = 0;
+	bool fit = true;
+
+	memset(w->next->seeds, 0, sizeof(w->next->seeds));
+	for (unsigned level = 1; level <= w->level; level++)
+		inner += w->inner_count[level];
+	for (uint64_t i = 0; i < inner; i++)
+		fit = fit && seed_add(w, slots[i]);
+	for (uint32_t leaf = 0; leaf < w->leaf_count; leaf++) {
+		if (w->leaves[leaf].vaddr != 0)
+			fit = fit && seed_add(w, w->leaves[leaf].vaddr);
+	}
+	return fit ? 0 : -ENOSPC;
+}
+
 static void sums_take(struct writer *w)
 {
 	struct space_sums sums;
@@ -210,7 +237,11 @@ static int all_write(struct writer *w, uint64_t *slots)
 		slots += w->inner_count[level];
 	}
 	for (uint32_t leaf = 0; r == 0 && leaf < w->leaf_count; leaf++)
-		r = w->write_leaf[leaf] ? leaf_write(w, leaf) : 0;
+		r = slot_take(w, &w->leaves[leaf].vaddr);
+	if (r == 0)
+		r = seeds_make(w, at);
+	for (uint32_t leaf = 0; r == 0 && leaf < w->leaf_count; leaf++)
+		r = leaf_write(w, leaf);
 	for (unsigned level = 1; r == 0 && level <= w->level; level++) {
 		r = inner_write(w, level, count, at);
 		at += w->inner_count[level];
@@ -233,9 +264,8 @@ int tables_write_segments(struct pool *pool, struct super *next)
 	for (unsigned level = 1; level <= w.level; level++)
 		w.inner_count[level] = (w.inner_count[level - 1] + NODE_FANOUT - 1) / NODE_FANOUT;
 	w.leaves = calloc(w.leaf_count, sizeof(*w.leaves));
-	w.write_leaf = calloc(w.leaf_count, sizeof(*w.write_leaf));
 	slots = calloc(w.leaf_count + NODE_LEVELS_MAX, sizeof(*slots));
-	if (w.leaves && w.write_leaf && slots) {
+	if (w.leaves && slots) {
 		r = old_read(&w);
 		for (uint32_t leaf = 0; r == 0 && leaf < w.leaf_count; leaf++)
 			r = leaf_take(&w, leaf);
@@ -243,7 +273,6 @@ int tables_write_segments(struct pool *pool, struct super *next)
 			r = all_write(&w, slots);
 	}
 	free(w.leaves);
-	free(w.write_leaf);
 	free(slots);
 	return r;
 }

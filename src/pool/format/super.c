@@ -24,6 +24,8 @@
 
 /* Where things are in the page. */
 #define AT_ROOTS 160
+#define AT_SEEDS 416
+#define SEED_BYTES 32
 #define AT_POOL_NAME 640
 #define AT_HOST_NAME 704
 #define AT_LOG_SEGMENTS 768
@@ -84,6 +86,41 @@ static void tables_encode(const struct super *super, uint8_t *to)
 		drive_encode(&super->drives[i], to + AT_DRIVES + i * DRIVE_BYTES);
 }
 
+static void seeds_encode(const struct super *super, uint8_t *to)
+{
+	for (unsigned i = 0; i < SUPER_SEEDS_MAX; i++) {
+		const struct super_seed *seed = &super->seeds[i];
+		uint8_t *at = to + AT_SEEDS + i * SEED_BYTES;
+
+		le32_put(at, seed->id);
+		at[4] = seed->column_count;
+		for (unsigned c = 0; c < seed->column_count; c++) {
+			le16_put(at + 8 + c * 6, seed->columns[c].drive);
+			le32_put(at + 10 + c * 6, seed->columns[c].chunk);
+		}
+	}
+}
+
+static int seeds_decode(const uint8_t *from, struct super *ret_super)
+{
+	for (unsigned i = 0; i < SUPER_SEEDS_MAX; i++) {
+		struct super_seed *seed = &ret_super->seeds[i];
+		const uint8_t *at = from + AT_SEEDS + i * SEED_BYTES;
+
+		seed->id = le32_get(at);
+		seed->column_count = at[4];
+		if (seed->id >= MAX(ret_super->segment_limit, 1U) ||
+		    seed->column_count > ARRAY_SIZE(seed->columns) ||
+		    (seed->id == 0) != (seed->column_count == 0))
+			return -EUCLEAN;
+		for (unsigned c = 0; c < seed->column_count; c++) {
+			seed->columns[c].drive = le16_get(at + 8 + c * 6);
+			seed->columns[c].chunk = le32_get(at + 10 + c * 6);
+		}
+	}
+	return 0;
+}
+
 void super_encode(const struct super *super, bool back, uint8_t to[PAGE_BYTES])
 {
 	ASSERT_U64(super->drive_count, <=, SUPER_DRIVES_MAX);
@@ -117,6 +154,7 @@ void super_encode(const struct super *super, bool back, uint8_t to[PAGE_BYTES])
 	le32_put(to + 568, super->snapshot_limit);
 	le16_put(to + 572, super->reserve_permille);
 	to[574] = super->autotrim;
+	seeds_encode(super, to);
 	tables_encode(super, to);
 	le64_put(to + AT_LOCATION,
 		 location_make(super->drive_guid, back, super->ckpt % SUPER_RING_SLOTS));
@@ -194,6 +232,8 @@ static int roots_decode(const uint8_t *from, struct super *ret_super)
 		r = field_root_get(from + AT_ROOTS + 128, NODE_SEGMENTS, &ret_super->segments);
 	if (r == 0)
 		r = field_root_get(from + AT_ROOTS + 192, NODE_HISTORY, &ret_super->history);
+	if (r == 0)
+		r = seeds_decode(from, ret_super);
 	return r;
 }
 

@@ -55,6 +55,17 @@ struct super_drive {
 	uint8_t state;	/* enum drive_state */
 };
 
+/* A meta segment that pages of the segment tree lie in: without it they could not be found. */
+#define SUPER_SEEDS_MAX 4
+struct super_seed {
+	uint32_t id; /* 0 = none */
+	uint8_t column_count;
+	struct {
+		uint16_t drive;
+		uint32_t chunk;
+	} columns[4];
+};
+
 struct super {
 	uint32_t version;
 	uint64_t compat, ro_compat, incompat;
@@ -74,6 +85,7 @@ struct super {
 	char host_name[POOL_NAME_BYTES];
 	char pool_name[POOL_NAME_BYTES];
 	struct node_ptr volumes, snapshots, segments, history;
+	struct super_seed seeds[SUPER_SEEDS_MAX];
 	uint64_t history_next;		 /* index of the next history record */
 	uint64_t data_slots, meta_slots; /* used, copies counted once; bitmaps of these add up to */
 	uint32_t segment_limit;		 /* segment numbers are below */

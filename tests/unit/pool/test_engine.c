@@ -63,7 +63,7 @@ static uint32_t stamp_of(const struct life *life, uint64_t block, const uint8_t 
 static void read_all(struct life *life, const char *name, uint32_t *ret)
 {
 	struct rig_volume volume;
-	uint8_t *data = malloc(64 * RIG_BLOCK);
+	uint8_t *data = aligned_alloc(RIG_BLOCK, 64 * RIG_BLOCK);
 
 	assert_int_equal(rig_volume_open(&life->rig, name, &volume), 0);
 	for (uint64_t b = 0; b < BLOCKS; b += 64) {
@@ -93,7 +93,7 @@ static void one_write(struct life *life)
 	const uint64_t count = 1 + random_below(r, 48);
 	const uint64_t first = random_below(r, BLOCKS - count + 1);
 	const enum block_op op = random_chance(r, 1, 6) ? BLOCK_DISCARD : BLOCK_WRITE;
-	uint8_t *data = malloc(count * RIG_BLOCK);
+	uint8_t *data = aligned_alloc(RIG_BLOCK, count * RIG_BLOCK);
 	int result;
 
 	for (uint64_t i = 0; i < count; i++) {

@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The block device in front of a volume or snapshot. Requests of the home loop go straight in;
+ * those of other loops travel there and back by message, in their own driver words.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <quoin/base_assert.h>
+#include <quoin/base_text.h>
+
+#include "engine/io.h"
+
+#define TRANSFER_MAX (1024 * 1024)
+#define GATE_LOOK_NS (50 * NS_PER_US)
+
+_Static_assert(sizeof(struct volume_request) <= sizeof(uint64_t[BLOCK_DRIVER_WORDS]),
+	       "a request's words fit");
+
+static struct device *device_of(const struct block_device *block)
+{
+	return container_of(block, struct device, block);
+}
+
+/* --- The end of a request -------------------------------------------------------------------- */
+
+static void deliver_end(struct loop_message *message)
+{
+	struct volume_request *words = container_of(message, struct volume_request, message);
+	struct block_request *request =
+		container_of((uint64_t *)(void *)words, struct block_request, driver[0]);
+
+	block_complete(request, words->result);
+}
+
+static void request_end(struct block_request *request)
+{
+	struct volume_request *words = request_words(request);
+
+	if (words->device->volume)
+		words->device->volume->requests--;
+	if (words->loop == words->device->pool->loop) {
+		block_complete(request, words->result);
+		return;
+	}
+	words->message.deliver = deliver_end;
+	loop_message_send(words->loop, &words->message);
+}
+
+static void committed(struct log_waiter *waiter)
+{
+	struct volume_request *words = container_of(waiter, struct volume_request, waiter);
+
+	words->result = waiter->result < 0 ? -EIO : 0;
+	request_end(container_of((uint64_t *)(void *)words, struct block_request, driver[0]));
+}
+
+void request_part_end(struct block_request *request, int result)
+{
+	struct volume_request *words = request_words(request);
+	const bool writes = request->op == BLOCK_WRITE || request->op == BLOCK_WRITE_ZEROES;
+
+	if (result < 0 && words->result == 0)
+		words->result = result;
+	ASSERT_U64(words->parts, >, 0);
+	if (--words->parts > 0)
+		return;
+	if (words->result < 0 || !writes || !(request->flags & BLOCK_FUA)) {
+		request_end(request);
+		return;
+	}
+	words->waiter.done = committed;
+	log_commit(&words->device->pool->log, &words->waiter);
+}
+
+/* --- The beginning --------------------------------------------------------------------------- */
+
+static void flush_start(struct pool *pool, struct block_request *request)
+{
+	struct volume_request *words = request_words(request);
+
+	if (pool->read_only || words->device->read_only) {
+		request_end(request);
+		return;
+	}
+	words->waiter.done = committed;
+	log_commit(&pool->log, &words->waiter);
+}
+
+void request_start(struct pool *pool, struct block_request *request)
+{
+	struct volume_request *words = request_words(request);
+	struct volume *volume = words->device->volume;
+
+	if (volume && volume->gated) {
+		list_append(&volume->waiting, &request->node);
+		return;
+	}
+	if (volume)
+		volume->requests++;
+	switch (request->op) {
+	case BLOCK_READ:
+		read_start(pool, request);
+		return;
+	case BLOCK_FLUSH:
+		flush_start(pool, request);
+		return;
+	case BLOCK_WRITE:
+	case BLOCK_DISCARD:
+	case BLOCK_WRITE_ZEROES:
+		words->parts = 1;
+		list_append(&pool->incoming, &request->node);
+		pool_work(pool);
+		return;
+	case BLOCK_OP_COUNT:
+		break;
+	}
+	UNREACHABLE();
+}
+
+static void deliver_start(struct loop_message *message)
+{
+	struct volume_request *words = container_of(message, struct volume_request, message);
+
+	request_start(words->device->pool,
+		      container_of((uint64_t *)(void *)words, struct block_request, driver[0]));
+}
+
+static void device_submit(struct block_channel *channel, struct block_request *request)
+{
+	struct volume_request *words = request_words(request);
+	struct device *device = device_of(channel->device);
+
+	memset(words, 0, sizeof(*words));
+	words->device = device;
+	words->loop = channel->loop;
+	if (channel->loop == device->pool->loop) {
+		request_start(device->pool, request);
+		return;
+	}
+	words->message.deliver = deliver_start;
+	loop_message_send(device->pool->loop, &words->message);
+}
+
+static void device_kick(struct block_channel *channel)
+{
+	struct device *device = device_of(channel->device);
+
+	if (channel->loop == device->pool->loop)
+		writes_process(device->pool);
+}
+
+/* --- Life --------------------------------------------------------------------------------------
+ */
+
+struct goodbye {
+	struct loop_message message;
+	struct device *device;
+};
+
+static void device_free(struct device *device)
+{
+	if (device->volume)
+		device->volume->open_count--;
+	else
+		device->snapshot->open_count--;
+	block_device_fini(&device->block);
+	free(device);
+}
+
+static void deliver_goodbye(struct loop_message *message)
+{
+	struct goodbye *goodbye = container_of(message, struct goodbye, message);
+
+	device_free(goodbye->device);
+	free(goodbye);
+}
+
+static void device_close(struct block_device *block)
+{
+	struct device *device = device_of(block);
+	struct goodbye *goodbye;
+
+	if (loop_is_current(device->pool->loop)) {
+		device_free(device);
+		return;
+	}
+	goodbye = xcalloc(1, sizeof(*goodbye));
+	goodbye->device = device;
+	goodbye->message.deliver = deliver_goodbye;
+	loop_message_send(device->pool->loop, &goodbye->message);
+}
+
+static int device_channel_open(struct block_device *block, struct loop *loop,
+			       struct block_channel **ret_channel)
+{
+	struct block_channel *channel = calloc(1, sizeof(*channel));
+
+	if (!channel)
+		return -ENOMEM;
+	*ret_channel = channel;
+	return 0;
+}
+
+static void device_channel_close(struct block_channel *channel)
+{
+	free(channel);
+}
+
+static int device_resize(struct block_device *block, uint64_t capacity_bytes, struct err *err)
+{
+	return err_set(err, -ENOTSUP,
+		       "a pool's volume is resized with quoin volume resize POOL/NAME SIZE");
+}
+
+static int device_refresh(struct block_device *block, struct err *err)
+{
+	struct device *device = device_of(block);
+
+	if (device->volume)
+		block_capacity_set(
+			block, __atomic_load_n(&device->volume->rec.size_bytes, __ATOMIC_RELAXED));
+	return 0;
+}
+
+static void device_describe(const struct block_device *block, struct block_description *description)
+{
+	description->kind = "pool volume";
+	description->path = block->spec;
+	description->cache = "none";
+}
+
+static const struct block_ops device_ops = {
+	.name = "pool",
+	.close = device_close,
+	.channel_open = device_channel_open,
+	.channel_close = device_channel_close,
+	.submit = device_submit,
+	.kick = device_kick,
+	.resize = device_resize,
+	.refresh = device_refresh,
+	.describe = device_describe,
+};
+
+static struct device *device_make(struct pool *pool, uint64_t size_bytes, bool read_only)
+{
+	struct device *device = xcalloc(1, sizeof(*device));
+
+	device->pool = pool;
+	device->read_only = read_only;
+	device->block.limits = (struct block_limits){
+		.capacity_bytes = size_bytes,
+		.logical_block_bytes = SECTOR_BYTES,
+		.optimal_block_bytes = PAGE_BYTES,
+		.transfer_max_bytes = TRANSFER_MAX,
+		.buffer_alignment_bytes = SECTOR_BYTES,
+		.iov_max = 1024,
+		.discard_granularity_bytes = PAGE_BYTES,
+		.read_only = read_only,
+		.volatile_cache = true,
+		.discard_zeroes = true,
+		.write_zeroes = true,
+	};
+	return device;
+}
+
+static int open_snapshot(struct pool *pool, const char *name, struct device **ret, struct err *err)
+{
+	struct snapshot *snapshot;
+	int r = snapshot_parse(pool, name, &snapshot, err);
+
+	if (r == 0 && snapshot->pending) {
+		r = checkpoint_wait(pool);
+		if (r < 0)
+			return err_set(err, r, "cannot open %s: the pool is suspended", name);
+		r = snapshot_parse(pool, name, &snapshot, err);
+	}
+	if (r < 0)
+		return r;
+	*ret = device_make(pool, snapshot->rec.size_bytes, true);
+	(*ret)->snapshot = snapshot;
+	snapshot->open_count++;
+	return 0;
+}
+
+static int open_volume(struct pool *pool, const char *name, bool read_only, struct device **ret,
+		       struct err *err)
+{
+	struct volume *volume;
+	const int r = volume_get(pool, name, &volume, err);
+
+	if (r < 0)
+		return r;
+	*ret = device_make(pool, volume->rec.size_bytes,
+			   read_only || volume->rec.read_only || pool->read_only);
+	(*ret)->volume = volume;
+	volume->open_count++;
+	return 0;
+}
+
+int pool_device_open(struct pool *pool, const char *name, bool read_only,
+		     struct block_device **ret_device, struct err *err)
+{
+	struct device *device = NULL;
+	int r;
+
+	admin_lock(pool);
+	r = strchr(name, '@') ? open_snapshot(pool, name, &device, err)
+			      : open_volume(pool, name, read_only, &device, err);
+	if (r == 0) {
+		block_device_init(&device->block, &device_ops, xstrdup(name));
+		*ret_device = &device->block;
+	}
+	admin_unlock(pool);
+	return r;
+}
+
+/* --- Gates ---------------------------------------------------------------------------------------
+ */
+
+void volume_gate_close(struct volume *volume)
+{
+	volume->gated = true;
+	while (volume->requests > 0)
+		fiber_sleep_ns(GATE_LOOK_NS);
+}
+
+void volume_gate_open(struct volume *volume)
+{
+	struct list again;
+	struct list *node;
+
+	volume->gated = false;
+	list_init(&again);
+	list_splice(&again, &volume->waiting);
+	while ((node = list_pop(&again)) != NULL)
+		request_start(volume->pool, container_of(node, struct block_request, node));
+}
+
+static bool patches_whole(const struct volume *volume)
+{
+	const struct pool *pool = volume->pool;
+
+	for (unsigned i = 0; volume->patch_count > 0 && i < PATCHES_MAX; i++) {
+		const struct patch *patch = &pool->patches[i];
+
+		if (patch->volume == volume && (!patch->stuck || patch->merging))
+			return false;
+	}
+	return true;
+}
+
+void volume_patches_close(struct volume *volume)
+{
+	volume->patches_closed = true;
+	while (!patches_whole(volume) && volume->pool->error == 0)
+		fiber_sleep_ns(GATE_LOOK_NS);
+}
+
+void volume_patches_open(struct volume *volume)
+{
+	volume->patches_closed = false;
+	pool_work(volume->pool);
+}

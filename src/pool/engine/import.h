@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What opening a pool is made of. */
+#ifndef POOL_ENGINE_IMPORT_H
+#define POOL_ENGINE_IMPORT_H
+
+#include "engine/io.h"
+
+#define IMPORT_CANDIDATES (SPACE_KEEP + 1)
+
+/* What the labels of one drive say. */
+struct import_drive {
+	struct disk *disk;
+	const char *path;
+	int result; /* of raid_super_read(): a count, or negative errno */
+	struct super_candidate candidates[IMPORT_CANDIDATES];
+};
+
+struct import {
+	struct pool *pool;
+	const struct pool_open_params *params;
+	unsigned count;
+	struct import_drive *drives;
+	struct super super; /* the one that is opened */
+	unsigned older_count;
+	struct super older[SPACE_KEEP]; /* the ones before it, newest first */
+};
+
+/* [fiber] import.c: reads all labels, chooses the checkpoint. */
+MUST_CHECK int import_choose(struct import *im, struct err *err);
+
+/* [fiber] tree.c: segments, bitmaps, volumes, snapshots of the chosen checkpoint. */
+MUST_CHECK int import_trees(struct import *im, struct err *err);
+
+/* [fiber] replay.c: the log into the active delta. `ret`: where it goes on. */
+MUST_CHECK int replay(struct pool *pool, struct log_position *ret, struct err *err);
+
+/* memory.c: sizes by params->memory_bytes, then allocates. */
+MUST_CHECK int memory_plan(struct pool *pool, const struct pool_open_params *params,
+			   struct err *err);
+
+#endif

@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A pool's life: opened from its drives, and closed. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <quoin/base_assert.h>
+
+#include "engine/checkpoint.h"
+#include "engine/import.h"
+
+struct loop *pool_loop(const struct pool *pool)
+{
+	return pool->loop;
+}
+
+/* --- Drives and segments to begin with ---------------------------------------------------------
+ */
+
+static struct import_drive *drive_of(const struct import *im, const uint8_t guid[16])
+{
+	for (unsigned i = 0; i < im->count; i++) {
+		if (memcmp(im->drives[i].candidates[0].super.drive_guid, guid, 16) == 0)
+			return &im->drives[i];
+	}
+	return NULL;
+}
+
+static bool may_fault(void *data, const struct drive *drive)
+{
+	struct pool *pool = data;
+
+	for (uint32_t id = 1; id < space_segment_limit(pool->space); id++) {
+		const struct segment *s = space_segment(pool->space, id);
+		const unsigned online = s ? raid_columns_online(&pool->raid, s) : 0;
+		unsigned left = 0;
+
+		for (unsigned c = 0; s && c < s->column_count; c++)
+			left += (online >> c & 1) && s->columns[c].drive != drive->index;
+		if (s && online != 0 && left == 0)
+			return false;
+	}
+	return true;
+}
+
+static void drive_changed(void *data, struct drive *drive)
+{
+	struct pool *pool = data;
+
+	space_drive_usable(pool->space, drive->index, raid_drive_online(drive));
+	if (pool->changed)
+		pool->changed(pool->data);
+}
+
+static int drives_add(struct import *im)
+{
+	struct pool *pool = im->pool;
+	int r = 0;
+
+	raid_init(&pool->raid, pool->loop, im->super.chunk_shift);
+	pool->raid.ckpt = im->super.ckpt;
+	for (unsigned i = 0; r == 0 && i < im->super.drive_count; i++) {
+		struct super_drive info = im->super.drives[i];
+		const struct import_drive *d = drive_of(im, info.guid);
+
+		if (d && info.state == DRIVE_ONLINE && im->params->rewind_to == 0 &&
+		    d->candidates[0].super.ckpt < im->super.ckpt) {
+			info.state = DRIVE_STALE;
+			info.left_ckpt = d->candidates[0].super.ckpt;
+		}
+		if (d && info.state == DRIVE_MISSING)
+			info.state = DRIVE_STALE;
+		r = raid_drive_add(&pool->raid, &info, d ? d->disk : NULL, d ? d->path : "");
+	}
+	pool->raid.changed = drive_changed;
+	pool->raid.may_fault = may_fault;
+	pool->raid.data = pool;
+	return r;
+}
+
+static int seeds_load(struct import *im)
+{
+	int r = 0;
+
+	for (unsigned i = 0; r == 0 && i < SUPER_SEEDS_MAX; i++) {
+		const struct super_seed *seed = &im->super.seeds[i];
+		struct segment_record record = {
+			.class = SEGMENT_META,
+			.profile = PROFILE_MIRROR,
+			.column_count = seed->column_count,
+			.slot_count = 1U << (im->super.chunk_shift - PAGE_SHIFT),
+			.birth_ckpt = 1,
+		};
+
+		if (seed->id == 0)
+			break;
+		for (unsigned c = 0; c < seed->column_count; c++) {
+			record.columns[c].drive = seed->columns[c].drive;
+			record.columns[c].chunk = seed->columns[c].chunk;
+		}
+		r = space_segment_load(im->pool->space, seed->id, &record);
+	}
+	return r;
+}
+
+static int space_make(struct import *im, size_t freed_max)
+{
+	struct space_drive drives[SUPER_DRIVES_MAX];
+	const struct space_params params = {
+		.chunk_shift = im->super.chunk_shift,
+		.drive_count = im->super.drive_count,
+		.drives = drives,
+		.freed_max = freed_max,
+	};
+	int r;
+
+	for (unsigned i = 0; i < im->super.drive_count; i++)
+		drives[i] = (struct space_drive){
+			.chunk_count = im->super.drives[i].chunk_count,
+			.group = im->super.drives[i].group,
+			.usable = raid_drive_online(&im->pool->raid.drives[i]),
+		};
+	r = space_new(&params, &im->pool->space);
+	im->pool->raid.space = im->pool->space;
+	return r;
+}
+
+/* --- The steps -----------------------------------------------------------------------------------
+ */
+
+static void log_room(void *data)
+{
+	struct pool *pool = data;
+
+	writes_logged(pool);
+	pool_work(pool);
+}
+
+static void log_failed(void *data)
+{
+	struct pool *pool = data;
+
+	pool_suspend(pool, pool->log.error, "the log could not be written");
+	writes_logged(pool);
+}
+
+static void log_prepare(struct pool *pool)
+{
+	struct log *log = &pool->log;
+
+	log->raid = &pool->raid;
+	log->loop = pool->loop;
+	log->segment_count = pool->super.log_segment_count;
+	memcpy(log->segments, pool->super.log_segments, sizeof(log->segments));
+	log->blocks_per_segment = UINT64_C(1) << (pool->super.chunk_shift - PAGE_SHIFT);
+	log->ring_blocks = log->blocks_per_segment * log->segment_count;
+	log->pool_check = le64_get(pool->super.pool_guid);
+	log->life = (uint32_t)random_u64(&pool->random);
+	log->barriers_off = pool->barriers_off;
+	log->room = log_room;
+	log->failed = log_failed;
+	log->data = pool;
+}
+
+/* From here on the pool is this host's. */
+static int claim(struct import *im)
+{
+	struct pool *pool = im->pool;
+	struct super *s = &pool->super;
+
+	s->ckpt++;
+	s->state = SUPER_ACTIVE;
+	s->time_s = pool_wall_s(pool);
+	memcpy(s->host_id, im->params->host_id, sizeof(s->host_id));
+	memset(s->host_name, 0, sizeof(s->host_name));
+	strncpy(s->host_name, im->params->host_name ? im->params->host_name : "",
+		POOL_NAME_BYTES - 1);
+	return raid_super_write(&pool->raid, s);
+}
+
+static int pages_make(struct pool *pool, size_t cache_pages)
+{
+	const struct pages_params params = {
+		.raid = &pool->raid,
+		.space = pool->space,
+		.cache_pages = cache_pages,
+		.write_pages = 16 * PAGES_RUN,
+	};
+
+	return pages_new(&params, &pool->pages);
+}
+
+static int trees_open(struct import *im, struct err *err)
+{
+	struct pool *pool = im->pool;
+	/* What may be freed at once follows from the delta, whose size follows from the space. */
+	const uint64_t records = im->params->delta_records ? im->params->delta_records
+							   : im->params->memory_bytes / 8 / 160;
+	int r = drives_add(im);
+
+	if (r == 0)
+		r = space_make(im, 8 * records + 4 * 65536 * 4);
+	if (r == 0)
+		r = seeds_load(im);
+	if (r == 0)
+		r = pages_make(pool, (size_t)(im->params->memory_bytes / 4 / PAGE_BYTES));
+	if (r < 0)
+		return err_set(err, r, "cannot open pool '%s': %s", im->super.pool_name,
+			       strerror(-r));
+	pool->super = im->super;
+	pool->history.next = im->super.history_next;
+	return import_trees(im, err);
+}
+
+static int log_open(struct import *im, struct err *err)
+{
+	struct pool *pool = im->pool;
+	struct log_position position;
+	int r;
+
+	log_prepare(pool);
+	pool->epoch = pool->super.epoch;
+	volumes_recount(pool);
+	r = replay(pool, &position, err);
+	if (r == 0)
+		r = log_start(&pool->log, &position);
+	volumes_recount(pool);
+	if (r == 0 && !pool->read_only) {
+		r = claim(im);
+		if (r == 0)
+			r = checkpointer_start(pool);
+	}
+	if (r < 0 && err && err->code == 0)
+		return err_set(err, r, "cannot open pool '%s': %s", pool->super.pool_name,
+			       strerror(-r));
+	return r;
+}
+
+static void pool_fill(struct pool *pool, const struct pool_open_params *params)
+{
+	uint64_t seed = params->seed;
+
+	if (seed == 0)
+		random_system_fill(&seed, sizeof(seed));
+	random_init(&pool->random, seed);
+	pool->loop = params->loop;
+	pool->read_only = params->read_only;
+	pool->barriers_off = params->barriers_off;
+	pool->wall_clock_s = params->wall_clock_s;
+	pool->changed = params->changed;
+	pool->data = params->data;
+}
+
+static void pool_free(struct pool *pool)
+{
+	checkpointer_stop(pool);
+	log_fini(&pool->log);
+	io_fini(pool);
+	if (pool->pages) {
+		if (pages_drain(pool->pages) < 0)
+			pool->error = -EIO;
+		pages_quiesce(pool->pages);
+	}
+	pages_free(pool->pages);
+	volumes_free(pool);
+	raid_fini(&pool->raid);
+	space_free(pool->space);
+	free(pool);
+}
+
+int pool_open(const struct pool_open_params *params, struct pool **ret_pool, struct err *err)
+{
+	struct import *im = calloc(1, sizeof(*im));
+	struct pool *pool = calloc(1, sizeof(*pool));
+	int r = -ENOMEM;
+
+	if (im && pool)
+		im->drives = calloc(params->drive_count, sizeof(*im->drives));
+	if (im && pool && im->drives) {
+		im->pool = pool;
+		im->params = params;
+		im->count = params->drive_count;
+		pool_fill(pool, params);
+		r = import_choose(im, err);
+		if (r == 0)
+			r = trees_open(im, err);
+		if (r == 0)
+			r = memory_plan(pool, params, err);
+		if (r == 0)
+			r = io_init(pool);
+		if (r == 0)
+			r = log_open(im, err);
+	}
+	if (im)
+		free(im->drives);
+	free(im);
+	if (r < 0) {
+		if (pool && pool->loop)
+			pool_free(pool);
+		return r;
+	}
+	if (!pool->read_only && pool->replayed > 0)
+		checkpoint_request(pool);
+	pool_work(pool);
+	*ret_pool = pool;
+	return 0;
+}
+
+/* --- Closing
+ * --------------------------------------------------------------------------------------- */
+
+static bool anything_open(const struct pool *pool)
+{
+	for (uint32_t i = 0; i < pool->volume_limit; i++) {
+		if (pool->volumes[i] && pool->volumes[i]->open_count > 0)
+			return true;
+	}
+	for (uint32_t i = 0; i < pool->snapshot_limit; i++) {
+		if (pool->snapshots[i] && pool->snapshots[i]->open_count > 0)
+			return true;
+	}
+	return false;
+}
+
+int pool_close(struct pool *pool, enum pool_closing how, struct err *err)
+{
+	int r = 0;
+
+	/* Devices that other threads closed say so by message. */
+	while (anything_open(pool) || !io_idle(pool))
+		fiber_sleep_ns(NS_PER_MS);
+	admin_lock(pool);
+	if (!pool->read_only && pool->error == 0)
+		r = checkpoint_wait(pool);
+	checkpointer_stop(pool);
+	while (pool->log.buffers && !log_idle(&pool->log))
+		fiber_sleep_ns(NS_PER_MS);
+	if (r == 0 && pool->error == 0 && !pool->read_only && how == POOL_EXPORT) {
+		pool->super.ckpt++;
+		pool->super.state = SUPER_EXPORTED;
+		r = raid_super_write(&pool->raid, &pool->super);
+	}
+	if (pool->error < 0)
+		r = -EIO;
+	if (r < 0)
+		err_set(err, r,
+			"pool '%s' was closed without its last checkpoint: what was flushed "
+			"is in its log",
+			pool->super.pool_name);
+	pool_free(pool);
+	return r;
+}

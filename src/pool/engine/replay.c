@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The log into the active delta, after an import. First the chain is followed to its last whole
+ * group, looking at nothing but headers; then the data of groups that may never have been
+ * acknowledged are checked, and the log is cut before the first that fails; then records are
+ * applied in order. Writes nothing, so a crash in the midst changes nothing.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/import.h"
+
+struct replay {
+	struct pool *pool;
+	uint8_t *page; /* one block */
+	uint8_t *data; /* of a record, to be checked */
+	uint64_t last; /* of the chain's last whole group; log_head - 1: none */
+	uint64_t durable;
+	uint64_t max_seq;
+	struct log_header header; /* of the last block that was opened */
+};
+
+static uint64_t pool_check_of(const struct pool *pool)
+{
+	return le64_get(pool->super.pool_guid);
+}
+
+/* Opens block `number` from whichever column has it, as continuing `prev_check`. */
+static int link_open(struct replay *r, uint64_t number, uint64_t prev_check)
+{
+	struct pool *pool = r->pool;
+	const uint64_t vaddr = log_block_vaddr(&pool->log, number);
+	const struct segment *segment = space_segment(pool->space, vaddr_segment(vaddr));
+	const unsigned online = raid_columns_online(&pool->raid, segment);
+
+	for (unsigned c = 0; c < segment->column_count; c++) {
+		if (!(online >> c & 1) || raid_read(&pool->raid, vaddr, 1, c, r->page) < 0)
+			continue;
+		if (log_block_open(r->page, pool_check_of(pool), number, &r->header) == 0 &&
+		    r->header.prev_check == prev_check)
+			return 0;
+	}
+	return -ENOENT;
+}
+
+/* Calls `block` for each block of the chain up to `last`. */
+static int chain(struct replay *r, uint64_t last, int (*block)(struct replay *r))
+{
+	const struct super *s = &r->pool->super;
+	uint64_t prev = s->log_prev_check;
+	uint64_t generation = s->log_generation;
+	int result = 0;
+
+	for (uint64_t n = s->log_head; result == 0 && n <= last; n++) {
+		if (n - s->log_head >= r->pool->log.ring_blocks || link_open(r, n, prev) < 0 ||
+		    r->header.generation < generation)
+			return 0;
+		prev = r->header.check;
+		generation = r->header.generation;
+		result = block(r);
+	}
+	return result;
+}
+
+static int scan_block(struct replay *r)
+{
+	if (r->header.flags & LOG_GROUP_END)
+		r->last = r->header.number;
+	if (r->header.durable_upto > r->durable)
+		r->durable = r->header.durable_upto;
+	return 0;
+}
+
+/* --- Groups that may never have been acknowledged ----------------------------------------------
+ */
+
+static bool data_good(struct replay *r, const struct log_record *record)
+{
+	struct pool *pool = r->pool;
+	const uint64_t vaddr = entry_vaddr(record->entry);
+	const struct segment *segment;
+	unsigned online;
+
+	if (record->type != LOG_WRITE || vaddr == 0)
+		return true;
+	if (!space_vaddr_valid(pool->space, vaddr, SEGMENT_DATA))
+		return false;
+	segment = space_segment(pool->space, vaddr_segment(vaddr));
+	online = raid_columns_online(&pool->raid, segment);
+	for (unsigned c = 0; c < segment->column_count; c++) {
+		if ((online >> c & 1) && raid_read(&pool->raid, vaddr, 1, c, r->data) == 0 &&
+		    entry_check_matches(r->data, record->entry))
+			return true;
+	}
+	return false;
+}
+
+/* 1: the group that this block is in ends the log before it. */
+static int verify_block(struct replay *r)
+{
+	struct log_record record;
+	size_t at = 0;
+
+	if (r->header.number <= r->durable)
+		return 0;
+	while (log_record_decode(r->page + LOG_HEADER_BYTES, r->header.used_bytes, &at, &record) ==
+	       0) {
+		if (!data_good(r, &record))
+			return 1;
+	}
+	if (r->header.flags & LOG_GROUP_END)
+		r->last = r->header.number;
+	return 0;
+}
+
+/* --- Applying ----------------------------------------------------------------------------------
+ */
+
+static int apply_write(struct replay *r, struct volume *volume, const struct log_record *record)
+{
+	struct pool *pool = r->pool;
+	const uint64_t vaddr = entry_vaddr(record->entry);
+	uint64_t old = 0;
+
+	if (vaddr != 0 && space_claim(pool->space, vaddr) < 0)
+		return -EUCLEAN;
+	if (pool_delta(pool)->count == pool_delta(pool)->capacity)
+		return -ENOBUFS;
+	if (delta_insert(pool_delta(pool), volume->id, record->block, record->entry, &old) ==
+	    DELTA_ADDED) {
+		volume->pending[pool->active]++;
+		pool->pending_total++;
+	} else if (old != 0 && old != vaddr && !space_is_ref(pool->space, old)) {
+		space_supersede(pool->space, old);
+	}
+	patch_forget(volume, record->block);
+	return 0;
+}
+
+static int apply_patch(struct volume *volume, const struct log_record *record)
+{
+	struct patch *patch = patch_take(volume, record->block);
+
+	if (!patch)
+		return -ENOBUFS;
+	memcpy(patch->page + record->sector * SECTOR_BYTES, record->data,
+	       (size_t)record->sector_count * SECTOR_BYTES);
+	patch->mask |= (uint8_t)(((1U << record->sector_count) - 1) << record->sector);
+	patch->seq = record->seq;
+	return 0;
+}
+
+static int apply_range(struct replay *r, struct volume *volume, const struct log_record *record)
+{
+	const struct delta_range range = {
+		.volume = volume->id,
+		.epoch = record->epoch,
+		.start = record->block,
+		.end = record->block + record->block_count,
+		.seq = record->seq,
+		/* It may have been carried: the tree tells by seq, which is right for all. */
+		.carried = true,
+	};
+
+	if (pool_delta(r->pool)->range_count == DELTA_RANGES_MAX)
+		return -ENOBUFS;
+	patches_forget_range(volume, range.start, range.end);
+	delta_range_insert(pool_delta(r->pool), &range);
+	return 0;
+}
+
+static int apply_snapshot(struct replay *r, struct volume *volume, const struct log_record *record)
+{
+	struct snapshot *snapshot;
+	int result = snapshot_add_at(r->pool, record->snapshot, &snapshot);
+
+	if (result < 0)
+		return result;
+	snapshot->rec = (struct snapshot_record){
+		.state = VOLUME_LIVE,
+		.volume = volume->id,
+		.epoch = record->epoch,
+		.created_s = record->time_s,
+		.size_bytes = record->size_bytes,
+	};
+	memcpy(snapshot->rec.guid, record->guid, sizeof(snapshot->rec.guid));
+	memcpy(snapshot->rec.name, record->name, sizeof(snapshot->rec.name));
+	snapshot->next = snapshot->rec;
+	snapshot->pending = true;
+	volume->cuts_pending++;
+	r->pool->epoch = record->epoch + 1;
+	return 0;
+}
+
+static int apply(struct replay *r, const struct log_record *record)
+{
+	struct volume *volume = volume_at(r->pool, record->volume);
+	const uint64_t seq = record->type == LOG_WRITE ? entry_seq(record->entry) : record->seq;
+
+	r->max_seq = MAX(r->max_seq, seq);
+	r->pool->replayed++;
+	if (!volume || volume->rec.state != VOLUME_LIVE)
+		return 0;
+	if (record->type != LOG_SNAP && record->block >= volume->block_count)
+		return 0;
+	switch (record->type) {
+	case LOG_WRITE:
+		return apply_write(r, volume, record);
+	case LOG_PATCH:
+		return apply_patch(volume, record);
+	case LOG_RANGE:
+		return apply_range(r, volume, record);
+	case LOG_SNAP:
+		return apply_snapshot(r, volume, record);
+	}
+	return -EUCLEAN;
+}
+
+static int apply_block(struct replay *r)
+{
+	struct log_record record;
+	size_t at = 0;
+	int result;
+
+	do {
+		result = log_record_decode(r->page + LOG_HEADER_BYTES, r->header.used_bytes, &at,
+					   &record);
+		if (result == 0)
+			result = apply(r, &record);
+	} while (result == 0);
+	return result == -ENODATA ? 0 : result;
+}
+
+static int run(struct replay *r)
+{
+	const struct super *s = &r->pool->super;
+	int result;
+
+	r->last = s->log_head - 1;
+	result = chain(r, UINT64_MAX - 1, scan_block);
+	if (result == 0 && r->last > r->durable &&
+	    !(r->pool->barriers_off & POOL_BARRIER_LOG_VERIFY)) {
+		const uint64_t last = r->last;
+
+		r->last = MAX(MIN(r->durable, last), s->log_head - 1);
+		result = chain(r, last, verify_block);
+	}
+	if (result < 0)
+		return result;
+	return r->last >= s->log_head ? chain(r, r->last, apply_block) : 0;
+}
+
+int replay(struct pool *pool, struct log_position *ret, struct err *err)
+{
+	struct replay r = {.pool = pool};
+	int result = -ENOMEM;
+
+	*ret = (struct log_position){
+		.next = pool->super.log_head,
+		.prev_check = pool->super.log_prev_check,
+		.tail = pool->super.log_head,
+		.generation = pool->super.log_generation,
+	};
+	r.page = aligned_alloc(PAGE_BYTES, PAGE_BYTES);
+	r.data = aligned_alloc(PAGE_BYTES, PAGE_BYTES);
+	if (r.page && r.data)
+		result = run(&r);
+	free(r.page);
+	free(r.data);
+	if (result < 0)
+		return err_set(err, result == -ENOBUFS ? -ENOMEM : result,
+			       result == -ENOBUFS
+				       ? "the log of pool '%s' needs more memory: give quoind more "
+					 "with --memory"
+				       : "the log of pool '%s' is damaged: import with --rewind to "
+					 "go back to the last checkpoint",
+			       pool->super.pool_name);
+	if (r.last >= pool->super.log_head) {
+		ret->next = r.last + 1;
+		ret->prev_check = r.header.check;
+		ret->generation = r.header.generation;
+	}
+	pool->seq = MAX(pool->super.seq_next, r.max_seq + 1) + SEQ_JUMP;
+	return 0;
+}
