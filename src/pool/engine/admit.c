@@ -12,7 +12,7 @@
 #define RECORDS_PER_BLOCK 80 /* of the log, to be on the safe side */
 #define LOG_SLACK 16	     /* blocks for commits, snapshots, trims */
 
-static bool resources(struct volume *volume, unsigned blocks)
+bool write_room(struct volume *volume, unsigned blocks)
 {
 	struct pool *pool = volume->pool;
 	const struct delta *delta = pool_delta(pool);
@@ -23,7 +23,8 @@ static bool resources(struct volume *volume, unsigned blocks)
 	if (delta->count + coming > delta->capacity / 2 ||
 	    (log_used + log_need) * 2 > pool->log.ring_blocks)
 		checkpoint_request(pool);
-	return pool->buffers_free_count >= blocks && delta->count + coming <= delta->capacity &&
+	return pool->buffers_free_count >= MIN(blocks, (unsigned)WIO_BLOCKS) &&
+	       delta->count + coming <= delta->capacity &&
 	       log_used + log_need < pool->log.ring_blocks;
 }
 
@@ -63,7 +64,7 @@ enum admission write_admit(struct volume *volume, unsigned blocks, int *ret_erro
 	if (r == 0) {
 		volume->starved_commit = 0;
 		volume->paused = false;
-		return resources(volume, blocks) ? ADMIT_GO : ADMIT_LATER;
+		return write_room(volume, blocks) ? ADMIT_GO : ADMIT_LATER;
 	}
 	if (volume->starved_commit == 0)
 		volume->starved_commit = pool->super.ckpt + SPACE_KEEP + 2;
@@ -85,7 +86,10 @@ void starved_retry(struct pool *pool)
 	for (uint32_t i = 0; i < pool->volume_limit; i++) {
 		struct volume *volume = pool->volumes[i];
 
-		if (volume && !list_empty(&volume->starved))
-			list_splice(&pool->incoming, &volume->starved);
+		/* Behind a closed gate they stay: starved requests are not under way. */
+		while (volume && !volume->gated && !list_empty(&volume->starved)) {
+			volume->requests++;
+			list_append(&pool->incoming, list_pop(&volume->starved));
+		}
 	}
 }

@@ -192,6 +192,11 @@ static void run(struct checkpointer *c)
 	const uint64_t began_ns = loop_now_ns(c->pool->loop);
 	int r;
 
+	/* The patches are logged again at the freeze, all at once. */
+	while (c->pool->error == 0 && c->pool->log.fill + 2 * (uint64_t)c->pool->patches_used + 4 -
+						      c->pool->log.first_unfinished >=
+					      LOG_BUFFERS)
+		fiber_sleep_ns(100 * NS_PER_US);
 	freeze(c);
 	r = steps(c);
 	if (r < 0) {

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include <quoin/base_assert.h>
+#include <quoin/base_math.h>
 #include <quoin/base_text.h>
 
 #include "engine/io.h"
@@ -100,6 +101,13 @@ void request_start(struct pool *pool, struct block_request *request)
 	}
 	if (volume)
 		volume->requests++;
+	/* The volume may have shrunk while the request waited or travelled. */
+	if (volume && request->op != BLOCK_FLUSH &&
+	    !range_within(request->offset, request->length_bytes, volume->rec.size_bytes)) {
+		words->result = -ENXIO;
+		request_end(request);
+		return;
+	}
 	switch (request->op) {
 	case BLOCK_READ:
 		read_start(pool, request);
@@ -337,6 +345,8 @@ void volume_gate_open(struct volume *volume)
 	list_splice(&again, &volume->waiting);
 	while ((node = list_pop(&again)) != NULL)
 		request_start(volume->pool, container_of(node, struct block_request, node));
+	starved_retry(volume->pool);
+	pool_work(volume->pool);
 }
 
 static bool patches_whole(const struct volume *volume)

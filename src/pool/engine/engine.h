@@ -23,10 +23,10 @@
 #include "journal/log.h"
 #include "map/map.h"
 
-#define WIO_BLOCKS 32	 /* blocks of one device write */
-#define RIO_BLOCKS 32	 /* blocks of one piece of a read */
-#define WRITE_TRIES 3	 /* of a data write, each elsewhere */
-#define PATCHES_MAX 1024 /* partial blocks waiting for their rest */
+#define WIO_BLOCKS 32  /* blocks of one device write */
+#define RIO_BLOCKS 32  /* blocks of one piece of a read */
+#define WRITE_TRIES 3  /* of a data write, each elsewhere */
+#define PATCHES_MAX 96 /* partial blocks waiting for their rest; all fit into the log's buffers */
 #define IN_FLIGHT_BUCKETS 4096
 #define TRIM_POINTS_MAX 32	     /* shorter trims are points, not ranges */
 #define SEQ_JUMP (UINT64_C(1) << 20) /* at import: no seq of a lost log comes again */
@@ -145,6 +145,7 @@ struct pool {
 	struct list rios_waiting;  /* for runs, buffers */
 	struct list reads_waiting; /* requests, for rios */
 	struct loop_task work;
+	bool working;		   /* within writes_process() */
 	unsigned writes_in_flight; /* blocks admitted and not recorded */
 	unsigned reads_in_flight;  /* rios */
 	uint16_t in_flight_blocks[IN_FLIGHT_BUCKETS];

@@ -9,31 +9,9 @@
 #define POOL_ENGINE_IO_H
 
 #include "engine/admin.h"
-
-struct wio_block {
-	struct volume *volume;
-	struct block_request *request; /* NULL: a patch */
-	struct patch *patch;
-	uint64_t block;
-	uint8_t *page;
-	unsigned phase;
-	uint64_t patch_seq; /* a patch's content as of this seq */
-	uint8_t entry[ENTRY_BYTES];
-};
-
-/* A device write of blocks that lie side by side. */
-struct wio {
-	struct raid_io io;
-	struct list node;
-	struct pool *pool;
-	unsigned count, tries;
-	unsigned inserted; /* blocks that are recorded */
-	struct wio_block blocks[WIO_BLOCKS];
-	struct iovec iov[WIO_BLOCKS];
-};
+#include "engine/wio.h"
 
 /* --- device.c ------------------------------------------------------------------------------- */
-
 /* A request of an open device begins / goes on from volume->waiting or pool->incoming. */
 void request_start(struct pool *pool, struct block_request *request);
 
@@ -51,7 +29,6 @@ void io_fini(struct pool *pool);
 bool io_idle(const struct pool *pool);
 
 /* --- lookup.c -------------------------------------------------------------------------------- */
-
 /*
  * Where the block is now: the volume's (or, with `snapshot`, that tree's) entry; all zero for a
  * hole. -EAGAIN: fetch *ret_missing and ask again. Partial blocks are not looked at.
@@ -64,7 +41,6 @@ MUST_CHECK int block_lookup_wait(struct pool *pool, const struct device *device,
 				 uint8_t ret_entry[ENTRY_BYTES]);
 
 /* --- admit.c ---------------------------------------------------------------------------------- */
-
 enum admission {
 	ADMIT_GO,
 	ADMIT_LATER, /* buffers, delta or log are full: the head of the queue waits */
@@ -74,6 +50,9 @@ enum admission {
 
 /* May `blocks` more blocks of the volume be written now? Reserves nothing. */
 enum admission write_admit(struct volume *volume, unsigned blocks, int *ret_error);
+
+/* The same without the question of space: for what was admitted before. */
+bool write_room(struct volume *volume, unsigned blocks);
 
 /* After a checkpoint: the starved of all volumes are tried again. */
 void starved_retry(struct pool *pool);
@@ -189,7 +168,7 @@ struct rio {
 void read_start(struct pool *pool, struct block_request *request);
 
 /* One whole block into `page`, for a patch. False: no rio is free now. */
-bool read_block(struct pool *pool, const struct device *device, uint64_t block, uint8_t *page,
+bool read_block(const struct device *device, uint64_t block, uint8_t *page,
 		void (*done)(struct rio *rio), void *data);
 
 /* Tries again what waits for runs or buffers. */

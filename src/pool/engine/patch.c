@@ -144,7 +144,7 @@ static void merge_start(struct pool *pool, struct patch *patch)
 		rest->page = page;
 		rest->device.pool = pool;
 		rest->device.volume = patch->volume;
-		if (read_block(pool, &rest->device, patch->block, page, rest_read, rest))
+		if (read_block(&rest->device, patch->block, page, rest_read, rest))
 			return;
 	}
 	free(rest);
@@ -213,7 +213,7 @@ struct patch *patch_take(struct volume *volume, uint64_t block)
 
 	if (patch)
 		return patch;
-	node = list_pop(&pool->patches_free);
+	node = pool->patches_used < PATCHES_MAX ? list_pop(&pool->patches_free) : NULL;
 	if (!node)
 		return NULL;
 	patch = container_of(node, struct patch, node);

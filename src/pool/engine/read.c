@@ -407,10 +407,10 @@ void read_start(struct pool *pool, struct block_request *request)
 		list_append(&pool->reads_waiting, &request->node);
 }
 
-bool read_block(struct pool *pool, const struct device *device, uint64_t block, uint8_t *page,
+bool read_block(const struct device *device, uint64_t block, uint8_t *page,
 		void (*done)(struct rio *rio), void *data)
 {
-	struct rio *rio = rio_take(pool, device);
+	struct rio *rio = rio_take(device->pool, device);
 
 	if (!rio)
 		return false;

@@ -90,7 +90,8 @@ static bool elsewhere(struct wio *wio)
 	uint64_t vaddr;
 	unsigned got;
 
-	segment->closed = true;
+	if (wio->io.result < 0)
+		segment->closed = true;
 	got = space_alloc(pool->space, SEGMENT_DATA, wio->count, &vaddr);
 	if (got < wio->count) {
 		if (got > 0)
@@ -307,6 +308,20 @@ static unsigned blocks_left(const struct block_request *request)
 	return (unsigned)((request->length_bytes - at) / PAGE_BYTES + 2);
 }
 
+/* One that was admitted is not asked about space again: what it wrote already cannot be taken back.
+ */
+static bool go_on(struct gather *g, struct block_request *request)
+{
+	struct volume *volume = request_words(request)->device->volume;
+
+	if (g->pool->error == 0 &&
+	    (!write_room(volume, blocks_left(request)) || !write_split(g, request)))
+		return false;
+	list_remove(&request->node);
+	request_part_end(request, g->pool->error < 0 ? -EIO : 0);
+	return true;
+}
+
 /* True: go on with the next request of the queue. */
 static bool process(struct gather *g, struct block_request *request)
 {
@@ -315,12 +330,15 @@ static bool process(struct gather *g, struct block_request *request)
 
 	if (request->op != BLOCK_WRITE)
 		return trim_process(g->pool, request);
+	if (request_words(request)->at > 0)
+		return go_on(g, request);
 	switch (write_admit(volume, blocks_left(request), &error)) {
 	case ADMIT_LATER:
 		return false;
 	case ADMIT_SPACE:
 		list_remove(&request->node);
 		list_append(&volume->starved, &request->node);
+		volume->requests--;
 		return true;
 	case ADMIT_NEVER:
 		list_remove(&request->node);
@@ -329,19 +347,20 @@ static bool process(struct gather *g, struct block_request *request)
 	case ADMIT_GO:
 		break;
 	}
-	if (!write_split(g, request))
-		return false;
-	list_remove(&request->node);
-	request_part_end(request, 0);
-	return true;
+	return go_on(g, request);
 }
 
 void writes_process(struct pool *pool)
 {
 	struct gather g = {.pool = pool};
 
+	/* A write of zeroes ends here, and its owner may submit and kick again. */
+	if (pool->working)
+		return;
+	pool->working = true;
 	while (!list_empty(&pool->incoming) &&
 	       process(&g, container_of(pool->incoming.next, struct block_request, node)))
 		;
 	gather_send(&g);
+	pool->working = false;
 }

@@ -303,11 +303,112 @@ static void keeps_its_promise_when_power_is_cut(void **state)
 	free(life);
 }
 
+/* --- Parts of blocks, on a mirror, byte by byte ------------------------------------------------
+ */
+
+#define PART_BYTES (256 * 1024)
+
+struct parts {
+	struct engine_rig rig;
+	struct rig_volume volume;
+	uint8_t model[PART_BYTES];
+};
+
+static void parts_begin(void *arg)
+{
+	struct parts *p = arg;
+	const struct pool_volume_params params = {.size_bytes = PART_BYTES};
+
+	rig_format(&p->rig);
+	assert_int_equal(rig_open(&p->rig), 0);
+	assert_int_equal(pool_volume_create(p->rig.pool, "vol", &params, NULL), 0);
+}
+
+static void parts_check(void *arg)
+{
+	struct parts *p = arg;
+	uint8_t *data = aligned_alloc(RIG_BLOCK, PART_BYTES);
+
+	assert_int_equal(rig_volume_open(&p->rig, "vol", &p->volume), 0);
+	assert_int_equal(rig_io(&p->volume, BLOCK_READ, 0, data, PART_BYTES), 0);
+	if (memcmp(data, p->model, PART_BYTES) != 0)
+		fail_msg("seed %llu: parts differ", (unsigned long long)p->rig.seed);
+	free(data);
+	rig_volume_close(&p->volume);
+}
+
+static void parts_work(void *arg)
+{
+	struct parts *p = arg;
+	struct random *r = &p->rig.random;
+	uint8_t *data = aligned_alloc(RIG_BLOCK, PART_BYTES);
+
+	assert_int_equal(rig_volume_open(&p->rig, "vol", &p->volume), 0);
+	for (unsigned i = 0; i < 200; i++) {
+		const uint64_t length = 512 * (1 + random_below(r, 24));
+		const uint64_t offset = 512 * random_below(r, (PART_BYTES - length) / 512 + 1);
+		const bool zeroes = random_chance(r, 1, 5);
+
+		random_fill(r, data, length);
+		if (zeroes)
+			memset(data, 0, length);
+		assert_int_equal(rig_io(&p->volume, zeroes ? BLOCK_WRITE_ZEROES : BLOCK_WRITE,
+					offset, zeroes ? NULL : data, length),
+				 0);
+		memcpy(p->model + offset, data, length);
+		if (random_chance(r, 1, 20))
+			assert_int_equal(rig_io(&p->volume, BLOCK_FLUSH, 0, NULL, 0), 0);
+		if (random_chance(r, 1, 40))
+			assert_int_equal(pool_sync(p->rig.pool), 0);
+	}
+	assert_int_equal(rig_io(&p->volume, BLOCK_FLUSH, 0, NULL, 0), 0);
+	free(data);
+	rig_volume_close(&p->volume);
+}
+
+static void parts_close(void *arg)
+{
+	struct parts *p = arg;
+
+	assert_int_equal(rig_close(&p->rig), 0);
+}
+
+static void parts_open(void *arg)
+{
+	struct parts *p = arg;
+
+	assert_int_equal(rig_open(&p->rig), 0);
+}
+
+static void parts_of_blocks_on_a_mirror(void **state)
+{
+	struct parts *p = malloc(sizeof(*p));
+	uint64_t count;
+	const uint64_t first = seeds(&count);
+
+	for (uint64_t seed = first; seed < first + count; seed++) {
+		memset(p, 0, sizeof(*p));
+		rig_init(&p->rig, seed, 2, 64 * MiB);
+		p->rig.mirror = true;
+		p->rig.delta_records = 1024;
+		rig_run(&p->rig, parts_begin, p);
+		rig_run(&p->rig, parts_work, p);
+		rig_run(&p->rig, parts_check, p);
+		rig_run(&p->rig, parts_close, p);
+		rig_run(&p->rig, parts_open, p);
+		rig_run(&p->rig, parts_check, p);
+		rig_run(&p->rig, parts_close, p);
+		rig_fini(&p->rig);
+	}
+	free(p);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(writes_reads_and_comes_back),
 		cmocka_unit_test(keeps_its_promise_when_power_is_cut),
+		cmocka_unit_test(parts_of_blocks_on_a_mirror),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A device write of data blocks, and what belongs to each block of it. */
+#ifndef POOL_ENGINE_WIO_H
+#define POOL_ENGINE_WIO_H
+
+#include "engine/engine.h"
+
+struct wio_block {
+	struct volume *volume;
+	struct block_request *request; /* NULL: a patch */
+	struct patch *patch;
+	uint64_t block;
+	uint8_t *page;
+	unsigned phase;
+	uint64_t patch_seq; /* a patch's content as of this seq */
+	uint8_t entry[ENTRY_BYTES];
+};
+
+/* A device write of blocks that lie side by side. */
+struct wio {
+	struct raid_io io;
+	struct list node;
+	struct pool *pool;
+	unsigned count, tries;
+	struct wio_block blocks[WIO_BLOCKS];
+	struct iovec iov[WIO_BLOCKS];
+};
+
+#endif
