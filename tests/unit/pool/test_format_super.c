@@ -166,6 +166,12 @@ static void a_full_super_comes_back(void **state)
 	guid_fill(super.drives[47].guid, 0xb0);
 	for (unsigned i = 0; i < SUPER_LOG_SEGMENTS_MAX; i++)
 		super.log_segments[i] = SEGMENT_MAX - 1 - i;
+	for (uint32_t i = 0; i < SUPER_SEEDS_MAX; i++)
+		super.seeds[i] = (struct super_seed){
+			.id = SEGMENT_MAX - 1 - i,
+			.column_count = 4,
+			.columns = {{0, i}, {1, i}, {2, i}, {UINT16_MAX, UINT32_MAX - i}},
+		};
 	memset(super.pool_name, 'x', POOL_NAME_BYTES - 1);
 	super_encode(&super, true, page);
 	assert_int_equal(super_decode(page, true, SLOT, &back), 0);
@@ -184,7 +190,8 @@ static void nothing_reads_what_has_no_name(void **state)
 	sample(&super);
 	super_encode(&super, false, page);
 	golden_put(page + 12, "ffffffff");
-	memset(page + 416, 0xff, 128);
+	for (unsigned i = 0; i < SUPER_SEEDS_MAX; i++)
+		memset(page + 416 + i * 32 + 5, 0xff, 3);
 	memset(page + 576, 0xff, 64);
 	golden_put(page + 640 + 5, "ff01");
 	memset(page + 3904, 0xff, 4072 - 3904);
@@ -276,6 +283,10 @@ static const struct damage damages[] = {
 	{"segments: a root of another kind", 295, "01"},
 	{"history: a root of another kind", 359, "05"},
 	{"history: nothing with content", 352, "000000000000"},
+	{"a seed beyond the segments", 416, "40000000"},
+	{"a seed without columns", 416, "01000000"},
+	{"a seed with five columns", 416, "0100000005"},
+	{"columns of no seed", 420, "01"},
 	{"segment limit", 560, "01000001"},
 	{"segment limit below the log's", 560, "05000000"},
 	{"reserve over 1000", 572, "e903"},
