@@ -8,6 +8,7 @@
  *   patch.c     writes of less than a block             trim.c    discards and zeroes
  *   repair.c    blocks whose check failed               checkpoint.c, merge.c, tables.c
  *   open.c, replay.c, create.c  import and creation     verb*.c   what people ask for
+ *   heart.c     tells other hosts that it is in use
  *
  * Truth about a block: active delta, frozen delta, tree (lookup.c is the only one who asks). A
  * checkpoint works on the `next` records; `rec` is what is committed. The home loop's thread only.

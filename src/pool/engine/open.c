@@ -7,7 +7,7 @@
 #include <quoin/base_assert.h>
 
 #include "engine/checkpoint.h"
-#include "engine/import.h"
+#include "engine/heart.h"
 
 struct loop *pool_loop(const struct pool *pool)
 {
@@ -190,16 +190,23 @@ static int pages_make(struct pool *pool, size_t cache_pages)
 	return pages_new(&params, &pool->pages);
 }
 
+static int drives_open(struct import *im, struct err *err)
+{
+	const int r = drives_add(im);
+
+	if (r < 0)
+		return err_set(err, r, "cannot open the drives of pool '%s': %s",
+			       im->super.pool_name, strerror(-r));
+	return heart_watch(im, err);
+}
+
 static int trees_open(struct import *im, struct err *err)
 {
 	struct pool *pool = im->pool;
 	/* What may be freed at once follows from the delta, whose size follows from the space. */
 	const uint64_t records = im->params->delta_records ? im->params->delta_records
 							   : im->params->memory_bytes / 8 / 160;
-	int r = drives_add(im);
-
-	if (r == 0)
-		r = space_make(im, 8 * records + 4 * 65536 * 4);
+	int r = space_make(im, 8 * records + 4 * 65536 * 4);
 	if (r == 0)
 		r = seeds_load(im);
 	if (r == 0)
@@ -229,6 +236,8 @@ static int log_open(struct import *im, struct err *err)
 		r = claim(im);
 		if (r == 0)
 			r = checkpointer_start(pool);
+		if (r == 0)
+			r = heart_start(pool);
 	}
 	if (r < 0 && err && err->code == 0)
 		return err_set(err, r, "cannot open pool '%s': %s", pool->super.pool_name,
@@ -253,6 +262,7 @@ static void pool_fill(struct pool *pool, const struct pool_open_params *params)
 
 static void pool_free(struct pool *pool)
 {
+	heart_stop(pool);
 	checkpointer_stop(pool);
 	log_fini(&pool->log);
 	io_fini(pool);
@@ -282,6 +292,8 @@ int pool_open(const struct pool_open_params *params, struct pool **ret_pool, str
 		im->count = params->drive_count;
 		pool_fill(pool, params);
 		r = import_choose(im, err);
+		if (r == 0)
+			r = drives_open(im, err);
 		if (r == 0)
 			r = trees_open(im, err);
 		if (r == 0)
