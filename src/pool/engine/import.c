@@ -42,6 +42,19 @@ static void newest(struct import *im, uint64_t below, struct super *ret)
 	}
 }
 
+/* What is given up by going back used these numbers already. */
+static void last_find(struct import *im)
+{
+	for (unsigned i = 0; i < im->count; i++) {
+		for (int c = 0; c < im->drives[i].result; c++) {
+			const struct super *s = &im->drives[i].candidates[c].super;
+
+			im->last_ckpt = MAX(im->last_ckpt, s->ckpt);
+			im->last_seq = MAX(im->last_seq, s->seq_next);
+		}
+	}
+}
+
 static int drives_check(const struct import *im, struct err *err)
 {
 	for (unsigned i = 0; i < im->count; i++) {
@@ -98,6 +111,7 @@ int import_choose(struct import *im, struct err *err)
 	r = drives_check(im, err);
 	if (r < 0)
 		return r;
+	last_find(im);
 	newest(im, below, &im->super);
 	if (im->super.ckpt == 0 ||
 	    (im->params->rewind_to != 0 && im->super.ckpt != im->params->rewind_to))

@@ -21,6 +21,8 @@ struct import {
 	unsigned count;
 	struct import_drive *drives;
 	struct super super; /* the one that is opened */
+	uint64_t last_ckpt; /* the newest there is: later than super.ckpt when going back */
+	uint64_t last_seq;  /* seq_next of that line of checkpoints */
 	unsigned older_count;
 	struct super older[SPACE_KEEP]; /* the ones before it, newest first */
 };

@@ -63,7 +63,7 @@ static int drives_add(struct import *im)
 		struct super_drive info = im->super.drives[i];
 		const struct import_drive *d = drive_of(im, info.guid);
 
-		if (d && info.state == DRIVE_ONLINE && im->params->rewind_to == 0 &&
+		if (d && info.state == DRIVE_ONLINE &&
 		    d->candidates[0].super.ckpt < im->super.ckpt) {
 			info.state = DRIVE_STALE;
 			info.left_ckpt = d->candidates[0].super.ckpt;
@@ -162,20 +162,69 @@ static void log_prepare(struct pool *pool)
 	log->data = pool;
 }
 
+/*
+ * Going back gives the log up as well: nothing of it is applied, and the chain that begins at
+ * log_head is another one, so that no later import takes the old blocks for its continuation.
+ */
+static void log_give_up(struct import *im, struct log_position *ret)
+{
+	struct pool *pool = im->pool;
+	struct super *s = &pool->super;
+
+	s->log_prev_check = random_u64(&pool->random);
+	s->seq_next = MAX(s->seq_next, im->last_seq);
+	pool->seq = s->seq_next + SEQ_JUMP;
+	*ret = (struct log_position){
+		.next = s->log_head,
+		.prev_check = s->log_prev_check,
+		.tail = s->log_head,
+		.generation = s->log_generation,
+	};
+}
+
+/*
+ * Superblocks of the line that was given up: their slots are handed out again, so nobody may go
+ * there any more. After the claim, which is newer than they are: until then they are the truth.
+ */
+static int given_up_wipe(struct import *im)
+{
+	_Alignas(PAGE_BYTES) static const uint8_t zeroes[PAGE_BYTES];
+	struct raid *raid = &im->pool->raid;
+	uint64_t ckpt = im->last_ckpt;
+	int r = 0;
+
+	for (unsigned n = 0; n < SUPER_RING_SLOTS - 1 && ckpt > im->super.ckpt; n++, ckpt--) {
+		const unsigned slot = (unsigned)(ckpt % SUPER_RING_SLOTS);
+
+		for (unsigned i = 0; r == 0 && i < 2 * raid->drive_count; i++) {
+			struct drive *drive = &raid->drives[i / 2];
+
+			if (raid_drive_online(drive))
+				r = raid_label_write(
+					raid, drive,
+					super_offset(drive->info.size_bytes, i % 2, slot), zeroes,
+					PAGE_BYTES);
+		}
+	}
+	return r;
+}
+
 /* From here on the pool is this host's. */
 static int claim(struct import *im)
 {
 	struct pool *pool = im->pool;
 	struct super *s = &pool->super;
+	int r;
 
-	s->ckpt++;
+	s->ckpt = im->last_ckpt + 1;
 	s->state = SUPER_ACTIVE;
 	s->time_s = pool_wall_s(pool);
 	memcpy(s->host_id, im->params->host_id, sizeof(s->host_id));
 	memset(s->host_name, 0, sizeof(s->host_name));
 	strncpy(s->host_name, im->params->host_name ? im->params->host_name : "",
 		POOL_NAME_BYTES - 1);
-	return raid_super_write(&pool->raid, s);
+	r = raid_super_write(&pool->raid, s);
+	return r == 0 ? given_up_wipe(im) : r;
 }
 
 static int pages_make(struct pool *pool, size_t cache_pages)
@@ -223,12 +272,15 @@ static int log_open(struct import *im, struct err *err)
 {
 	struct pool *pool = im->pool;
 	struct log_position position;
-	int r;
+	int r = 0;
 
 	log_prepare(pool);
 	pool->epoch = pool->super.epoch;
 	volumes_recount(pool);
-	r = replay(pool, &position, err);
+	if (im->params->rewind_to != 0)
+		log_give_up(im, &position);
+	else
+		r = replay(pool, &position, err);
 	if (r == 0)
 		r = log_start(&pool->log, &position);
 	volumes_recount(pool);
