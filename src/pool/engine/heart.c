@@ -45,7 +45,7 @@ static bool moved(const struct pulse *before, const struct pulse *after)
 
 int heart_watch(struct import *im, struct err *err)
 {
-	const struct super *s = &im->super;
+	const struct super *s = &im->last;
 	struct pulse before[SUPER_DRIVES_MAX];
 	struct pulse after[SUPER_DRIVES_MAX];
 

@@ -42,15 +42,15 @@ static void newest(struct import *im, uint64_t below, struct super *ret)
 	}
 }
 
-/* What is given up by going back used these numbers already. */
+/* Says who has the pool, and which numbers were used already by what going back gives up. */
 static void last_find(struct import *im)
 {
 	for (unsigned i = 0; i < im->count; i++) {
 		for (int c = 0; c < im->drives[i].result; c++) {
 			const struct super *s = &im->drives[i].candidates[c].super;
 
-			im->last_ckpt = MAX(im->last_ckpt, s->ckpt);
-			im->last_seq = MAX(im->last_seq, s->seq_next);
+			if (s->ckpt > im->last.ckpt)
+				im->last = *s;
 		}
 	}
 }
@@ -89,7 +89,7 @@ static int drives_check(const struct import *im, struct err *err)
 
 static int owner_check(const struct import *im, struct err *err)
 {
-	const struct super *s = &im->super;
+	const struct super *s = &im->last;
 
 	if (s->state == SUPER_DESTROYED)
 		return err_set(err, -ENOENT, "pool '%s' was destroyed", s->pool_name);

@@ -21,8 +21,7 @@ struct import {
 	unsigned count;
 	struct import_drive *drives;
 	struct super super; /* the one that is opened */
-	uint64_t last_ckpt; /* the newest there is: later than super.ckpt when going back */
-	uint64_t last_seq;  /* seq_next of that line of checkpoints */
+	struct super last;  /* the newest there is: later than that when going back */
 	unsigned older_count;
 	struct super older[SPACE_KEEP]; /* the ones before it, newest first */
 };

@@ -172,7 +172,7 @@ static void log_give_up(struct import *im, struct log_position *ret)
 	struct super *s = &pool->super;
 
 	s->log_prev_check = random_u64(&pool->random);
-	s->seq_next = MAX(s->seq_next, im->last_seq);
+	s->seq_next = MAX(s->seq_next, im->last.seq_next);
 	pool->seq = s->seq_next + SEQ_JUMP;
 	*ret = (struct log_position){
 		.next = s->log_head,
@@ -190,7 +190,7 @@ static int given_up_wipe(struct import *im)
 {
 	_Alignas(PAGE_BYTES) static const uint8_t zeroes[PAGE_BYTES];
 	struct raid *raid = &im->pool->raid;
-	uint64_t ckpt = im->last_ckpt;
+	uint64_t ckpt = im->last.ckpt;
 	int r = 0;
 
 	for (unsigned n = 0; n < SUPER_RING_SLOTS - 1 && ckpt > im->super.ckpt; n++, ckpt--) {
@@ -216,7 +216,7 @@ static int claim(struct import *im)
 	struct super *s = &pool->super;
 	int r;
 
-	s->ckpt = im->last_ckpt + 1;
+	s->ckpt = im->last.ckpt + 1;
 	s->state = SUPER_ACTIVE;
 	s->time_s = pool_wall_s(pool);
 	memcpy(s->host_id, im->params->host_id, sizeof(s->host_id));
