@@ -10,8 +10,6 @@
 
 #define TURNS_MAX 200000000
 
-static const uint8_t host[16] = {1};
-
 static void world_make(struct engine_rig *rig)
 {
 	rig->world = loop_sim_new(random_u64(&rig->random));
@@ -22,7 +20,7 @@ static void world_make(struct engine_rig *rig)
 
 void rig_init(struct engine_rig *rig, uint64_t seed, unsigned drives, uint64_t size_bytes)
 {
-	*rig = (struct engine_rig){.seed = seed, .drive_count = drives};
+	*rig = (struct engine_rig){.seed = seed, .drive_count = drives, .host = 1};
 	random_init(&rig->random, seed);
 	for (unsigned i = 0; i < drives; i++) {
 		const struct disk_sim_params params = {
@@ -98,7 +96,7 @@ void rig_format(struct engine_rig *rig)
 	struct err err = {.code = 0};
 
 	params_of(rig, drives);
-	memcpy(params.host_id, host, sizeof(host));
+	params.host_id[0] = rig->host;
 	if (pool_format(rig->loop, &params, &err) < 0)
 		fprintf(stderr, "format: %s\n", err.text);
 	ASSERT(err.code == 0);
@@ -124,13 +122,15 @@ int rig_open(struct engine_rig *rig)
 		.data = rig,
 		.delta_records = rig->delta_records,
 		.barriers_off = rig->barriers_off,
+		.rewind_to = rig->rewind_to,
+		.force = rig->force,
+		.host_id = {rig->host},
 		.seed = random_u64(&rig->random) | 1,
 	};
 	struct err err = {.code = 0};
 	int r;
 
 	params_of(rig, drives);
-	memcpy(params.host_id, host, sizeof(host));
 	r = pool_open(&params, &rig->pool, &err);
 	if (r < 0)
 		fprintf(stderr, "seed %llu: open: %s\n", (unsigned long long)rig->seed, err.text);

@@ -23,6 +23,9 @@ struct engine_rig {
 	struct pool *pool;
 	uint64_t delta_records;
 	unsigned barriers_off;
+	uint64_t rewind_to; /* of the next rig_open() */
+	uint8_t host;
+	bool force;
 };
 
 /* Drives of `size_bytes`; no pool yet. */

@@ -4,6 +4,7 @@
  * every block is what was flushed last or something written since; snapshots do not change.
  * QUOIN_ENGINE_SEED runs one seed, QUOIN_ENGINE_SEEDS says how many run (default 40).
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -199,11 +200,11 @@ static void again(void *arg)
 	assert_int_equal(rig_open(&life->rig), 0);
 }
 
-static void life_init(struct life *life, uint64_t seed)
+static void life_init(struct life *life, uint64_t seed, uint64_t delta_records)
 {
 	memset(life, 0, sizeof(*life));
 	rig_init(&life->rig, seed, 1, 64 * MiB);
-	life->rig.delta_records = 1024;
+	life->rig.delta_records = delta_records;
 	rig_run(&life->rig, begin, life);
 }
 
@@ -223,7 +224,7 @@ static void writes_reads_and_comes_back(void **state)
 	const uint64_t first = seeds(&count);
 
 	for (uint64_t seed = first; seed < first + count; seed++) {
-		life_init(life, seed);
+		life_init(life, seed, BLOCKS);
 		life->ops = OPS / 4;
 		rig_run(&life->rig, work, life);
 		rig_run(&life->rig, check, life);
@@ -283,7 +284,7 @@ static void keeps_its_promise_when_power_is_cut(void **state)
 	for (uint64_t seed = first; seed < first + count; seed++) {
 		struct cutter cutter = {.life = life};
 
-		life_init(life, seed);
+		life_init(life, seed, BLOCKS);
 		life->ops = OPS;
 		loop_timer_init(&cutter.timer, cut_now);
 		loop_timer_arm(life->rig.loop, &cutter.timer,
@@ -403,12 +404,132 @@ static void parts_of_blocks_on_a_mirror(void **state)
 	free(p);
 }
 
+/* --- Going back, and other hosts ----------------------------------------------------------------
+ */
+
+#define ROUNDS 3
+
+/* The whole volume, filled with one stamp. */
+static void stamp_all(struct life *life, uint32_t stamp)
+{
+	uint8_t *data = aligned_alloc(RIG_BLOCK, 64 * RIG_BLOCK);
+	struct rig_volume volume;
+
+	for (unsigned i = 0; i < 64; i++)
+		fill(data + (size_t)i * RIG_BLOCK, stamp);
+	assert_int_equal(rig_volume_open(&life->rig, "vol", &volume), 0);
+	for (uint64_t b = 0; b < BLOCKS; b += 64)
+		assert_int_equal(rig_io(&volume, BLOCK_WRITE, b * RIG_BLOCK, data, 64 * RIG_BLOCK),
+				 0);
+	assert_int_equal(rig_io(&volume, BLOCK_FLUSH, 0, NULL, 0), 0);
+	rig_volume_close(&volume);
+	free(data);
+}
+
+static void assert_stamp(struct life *life, uint32_t stamp)
+{
+	uint32_t got[BLOCKS];
+
+	read_all(life, "vol", got);
+	for (unsigned b = 0; b < BLOCKS; b++)
+		assert_int_equal(got[b], stamp);
+}
+
+static void go_back(void *arg)
+{
+	struct life *life = arg;
+	struct pool_status status;
+	uint64_t back_to;
+
+	rig_volume_close(&life->volume);
+	stamp_all(life, 1);
+	assert_int_equal(pool_sync(life->rig.pool), 0);
+	pool_status(life->rig.pool, &status);
+	back_to = status.checkpoint;
+	stamp_all(life, 2); /* in a checkpoint, and the next one is given up too */
+	assert_int_equal(pool_sync(life->rig.pool), 0);
+	assert_int_equal(rig_close(&life->rig), 0);
+	life->rig.rewind_to = back_to;
+	assert_int_equal(rig_open(&life->rig), 0);
+	assert_stamp(life, 1);
+	stamp_all(life, 3); /* in the log alone */
+}
+
+/* What was given up stays so, and what came after going back is there. */
+static void stays_back(void *arg)
+{
+	struct life *life = arg;
+
+	life->rig.rewind_to = 0;
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		assert_int_equal(rig_open(&life->rig), 0);
+		assert_stamp(life, 3);
+		assert_int_equal(rig_close(&life->rig), 0);
+	}
+}
+
+static void close_cut(void *arg)
+{
+	struct life *life = arg;
+
+	rig_close(&life->rig);
+}
+
+static void goes_back_for_good(void **state)
+{
+	struct life *life = malloc(sizeof(*life));
+
+	for (uint64_t seed = 1; seed <= 10; seed++) {
+		/* So many that only what asks for a checkpoint makes one. */
+		life_init(life, seed, 16 * BLOCKS);
+		rig_run(&life->rig, go_back, life);
+		rig_power_cut(&life->rig);
+		rig_run(&life->rig, close_cut, life);
+		rig_power_on(&life->rig);
+		rig_run(&life->rig, stays_back, life);
+		rig_fini(&life->rig);
+	}
+	free(life);
+}
+
+static void another_host(void *arg)
+{
+	struct life *life = arg;
+	struct engine_rig other = life->rig;
+
+	other.host = 2;
+	assert_int_equal(rig_open(&other), -EBUSY);
+	/* Not even by force while the first one lives. */
+	other.force = true;
+	assert_int_equal(rig_open(&other), -EBUSY);
+	rig_volume_close(&life->volume);
+	assert_int_equal(rig_close(&life->rig), 0);
+	other.force = false;
+	assert_int_equal(rig_open(&other), -EBUSY);
+	other.force = true;
+	assert_int_equal(rig_open(&other), 0);
+	assert_int_equal(rig_close(&other), 0);
+	assert_int_equal(rig_open(&life->rig), -EBUSY);
+}
+
+static void one_host_at_a_time(void **state)
+{
+	struct life *life = malloc(sizeof(*life));
+
+	life_init(life, 1, BLOCKS);
+	rig_run(&life->rig, another_host, life);
+	rig_fini(&life->rig);
+	free(life);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(writes_reads_and_comes_back),
 		cmocka_unit_test(keeps_its_promise_when_power_is_cut),
 		cmocka_unit_test(parts_of_blocks_on_a_mirror),
+		cmocka_unit_test(goes_back_for_good),
+		cmocka_unit_test(one_host_at_a_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
