@@ -35,7 +35,6 @@
 
 struct engine_memory {
 	uint32_t delta_records; /* of each of the two */
-	size_t cache_pages, freed_max;
 	unsigned buffer_pages, wios, rios, runs;
 };
 
@@ -88,11 +87,9 @@ struct volume_request {
 	struct device *device;
 	struct loop_message message;
 	struct loop *loop; /* where it came from */
-	struct block_channel *channel;
-	unsigned parts; /* outstanding, +1 while it is being split */
+	unsigned parts;	   /* outstanding, +1 while it is being split */
 	int result;
 	uint64_t at; /* split up to this byte */
-	bool logged; /* has its commit behind it */
 	struct log_waiter waiter;
 	uint64_t seq; /* of a trim */
 };
@@ -119,7 +116,7 @@ struct pool {
 	struct super super; /* as of the last commit; drives are in raid */
 	uint64_t seq;	    /* the next one */
 	uint32_t epoch;	    /* of what is inserted now */
-	bool read_only, closing;
+	bool read_only;
 	int error; /* sticky: suspended */
 	char problem[256];
 	unsigned barriers_off;
@@ -156,15 +153,11 @@ struct pool {
 	unsigned patches_used;
 	struct fiber *repairer;
 	struct list repairs; /* rios */
-	struct fiber *patcher;
 	struct checkpointer *checkpointer;
 	struct fiber *admin_owner; /* one verb at a time */
-	struct list admin_waiters;
-	unsigned admin_waiting;
-	uint64_t pending_total; /* of all volumes, both deltas */
-	uint64_t unmet_total;	/* promised to volumes and not used, slots */
+	uint64_t pending_total;	   /* of all volumes, both deltas */
+	uint64_t unmet_total;	   /* promised to volumes and not used, slots */
 	uint64_t replayed, healed, bad_blocks;
-	uint64_t discards_in_flight;
 	struct fiber *heart;
 	uint64_t beat;
 };

@@ -45,7 +45,6 @@ int memory_plan(struct pool *pool, const struct pool_open_params *params, struct
 	m->wios = m->buffer_pages / 16;
 	m->rios = 256;
 	m->runs = 512;
-	m->cache_pages = (size_t)(left / 3 / PAGE_BYTES);
 	return 0;
 }
 
@@ -67,8 +66,7 @@ static int buffers_init(struct pool *pool)
 		pool->buffers_free_count++;
 	}
 	/* Faster where the kernel takes it; nothing depends on it. */
-	if (loop_buffers_register(pool->loop, buffers, bytes) < 0)
-		return 0;
+	loop_buffers_register(pool->loop, buffers, bytes);
 	return 0;
 }
 
@@ -93,9 +91,8 @@ void pool_work(struct pool *pool)
 static void lists_init(struct pool *pool)
 {
 	struct list *const lists[] = {
-		&pool->wios_free, &pool->rios_free,	&pool->runs_free,
-		&pool->incoming,  &pool->wios_logging,	&pool->rios_waiting,
-		&pool->repairs,	  &pool->reads_waiting, &pool->admin_waiters,
+		&pool->wios_free,    &pool->rios_free,	  &pool->runs_free, &pool->incoming,
+		&pool->wios_logging, &pool->rios_waiting, &pool->repairs,   &pool->reads_waiting,
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)

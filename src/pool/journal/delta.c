@@ -17,11 +17,6 @@ static unsigned hash_bits(uint32_t capacity)
 	return log2_u64(capacity) + 1;
 }
 
-size_t delta_bytes(uint32_t capacity)
-{
-	return capacity * sizeof(struct delta_record) + (sizeof(uint32_t) << hash_bits(capacity));
-}
-
 int delta_init(struct delta *delta, uint32_t capacity)
 {
 	ASSERT_U64(capacity, >, 0);

@@ -49,9 +49,6 @@ MUST_CHECK int delta_init(struct delta *delta, uint32_t capacity);
 void delta_fini(struct delta *delta);
 void delta_clear(struct delta *delta);
 
-/* Bytes a delta of this capacity takes. */
-size_t delta_bytes(uint32_t capacity);
-
 enum delta_result {
 	DELTA_ADDED,	/* a new record */
 	DELTA_REPLACED, /* in place; *ret_old is the vaddr it had (0: none) */

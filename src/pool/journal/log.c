@@ -183,11 +183,6 @@ void log_tail_move(struct log *log, uint64_t tail)
 		log->room(log->data);
 }
 
-unsigned log_fullness(const struct log *log)
-{
-	return (unsigned)((log->fill - log->tail) * 1000 / log->ring_blocks);
-}
-
 bool log_idle(const struct log *log)
 {
 	for (unsigned i = 0; i < LOG_WRITES_MAX; i++) {

@@ -115,9 +115,6 @@ void log_freeze(struct log *log, struct log_position *ret_start);
 /* The checkpoint whose log starts there is committed. */
 void log_tail_move(struct log *log, uint64_t tail);
 
-/* Blocks of the ring in use, per mille. */
-unsigned log_fullness(const struct log *log);
-
 /* Asserts the invariants. */
 void log_check(const struct log *log);
 

@@ -44,7 +44,6 @@ enum pool_barrier {
 	POOL_BARRIER_LOG_FUA = 2,     /* log blocks are durable before they are answered for */
 	POOL_BARRIER_CKPT_DRAIN = 4,  /* metadata is written before the flush of a checkpoint */
 	POOL_BARRIER_CKPT_FLUSH = 8,  /* all is durable before the superblock is written */
-	POOL_BARRIER_SUPER_FUA = 16,  /* the superblock is durable before slots are reused */
 	POOL_BARRIER_KEEP = 32,	      /* freed slots wait for later checkpoints */
 	POOL_BARRIER_LOG_VERIFY = 64, /* recovery checks the data of the last group */
 	POOL_BARRIER_LOG_RELOG = 128, /* patches live on in the next generation's log */
