@@ -200,8 +200,6 @@ int log_start(struct log *log, const struct log_position *position)
 	if (buffers == MAP_FAILED)
 		return -ENOMEM;
 	log->buffers = buffers;
-	log->blocks_per_segment = space_segment(log->raid->space, log->segments[0])->slot_count;
-	log->ring_blocks = log->blocks_per_segment * log->segment_count;
 	log->generation = position->generation;
 	log->tail = position->tail;
 	log->fill = position->next;

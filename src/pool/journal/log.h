@@ -82,8 +82,8 @@ struct log {
 	uint64_t commits, blocks_written;
 };
 
-/* What log_start() needs beside what the caller has filled in: raid, loop, segments, pool_check,
- * life, room, failed, data, barriers_off. */
+/* What log_start() needs beside what the caller has filled in: raid, loop, segments, the ring's
+ * size, pool_check, life, room, failed, data, barriers_off. */
 struct log_position {
 	uint64_t next;	     /* number of the next block */
 	uint64_t prev_check; /* of the one before it */
