@@ -143,6 +143,7 @@ struct pool {
 	struct list rios_waiting;  /* for runs, buffers */
 	struct list reads_waiting; /* requests, for rios */
 	struct loop_task work;
+	unsigned trims_waiting;	   /* ranges that wait for their turn, of all volumes */
 	bool working;		   /* within writes_process() */
 	unsigned writes_in_flight; /* blocks admitted and not recorded */
 	unsigned reads_in_flight;  /* rios */

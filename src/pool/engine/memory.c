@@ -74,7 +74,7 @@ static void work(struct loop_task *task)
 {
 	struct pool *pool = container_of(task, struct pool, work);
 
-	for (uint32_t i = 0; i < pool->volume_limit; i++) {
+	for (uint32_t i = 0; pool->trims_waiting > 0 && i < pool->volume_limit; i++) {
 		if (pool->volumes[i])
 			trims_progress(pool->volumes[i]);
 	}

@@ -111,6 +111,7 @@ void trims_progress(struct volume *volume)
 			return;
 		}
 		list_remove(node);
+		pool->trims_waiting--;
 		if (pool->error < 0)
 			request_part_end(container_of(node, struct block_request, node), -EIO);
 		else
@@ -170,6 +171,7 @@ bool trim_process(struct pool *pool, struct block_request *request)
 		return true;
 	}
 	list_append(&volume->trims, &request->node);
+	pool->trims_waiting++;
 	trims_progress(volume);
 	return true;
 }
