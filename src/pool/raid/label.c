@@ -7,45 +7,53 @@
 #include "raid/private.h"
 
 struct page_io {
-	struct disk_request request;
+	struct raid_parked parked;
 	struct iovec iov;
-	struct fiber *fiber;
 };
 
-static void page_ended(struct disk_request *request)
+static void parked_ended(struct disk_request *request)
 {
-	struct page_io *io = container_of(request, struct page_io, request);
-	struct fiber *fiber = io->fiber;
+	struct raid_parked *parked = container_of(request, struct raid_parked, request);
+	struct fiber *fiber = parked->fiber;
 
-	io->fiber = NULL;
+	parked->fiber = NULL;
 	fiber_wake(fiber);
+}
+
+int raid_park_for(struct disk_channel *channel, struct raid_parked *parked)
+{
+	parked->request.done = parked_ended;
+	parked->fiber = fiber_self();
+	ASSERT(parked->fiber);
+	disk_submit(channel, &parked->request);
+	while (parked->fiber)
+		fiber_park();
+	return parked->request.result;
 }
 
 static int label_io(struct raid *raid, struct drive *drive, struct page_io *io)
 {
+	struct disk_request *request = &io->parked.request;
+	int r;
+
 	if (!drive->channel)
 		return -ENODEV;
 	ASSERT_U64(io->iov.iov_len, <=, disk_info(drive->disk)->transfer_max_bytes);
-	io->request.length_bytes = io->iov.iov_len;
-	io->request.iov = &io->iov;
-	io->request.iov_count = 1;
-	io->request.done = page_ended;
-	io->fiber = fiber_self();
-	ASSERT(io->fiber);
+	request->length_bytes = io->iov.iov_len;
+	request->iov = &io->iov;
+	request->iov_count = 1;
 	drive->in_flight++;
-	disk_submit(drive->channel, &io->request);
-	while (io->fiber)
-		fiber_park();
+	r = raid_park_for(drive->channel, &io->parked);
 	drive->in_flight--;
-	raid_drive_result(raid, drive, io->request.op, io->request.result);
-	return io->request.result;
+	raid_drive_result(raid, drive, request->op, r);
+	return r;
 }
 
 int raid_label_read(struct raid *raid, struct drive *drive, uint64_t offset, void *buffer,
 		    size_t length)
 {
 	struct page_io io = {
-		.request = {.op = DISK_READ, .offset = offset},
+		.parked.request = {.op = DISK_READ, .offset = offset},
 		.iov = {.iov_base = buffer, .iov_len = length},
 	};
 
@@ -56,7 +64,7 @@ int raid_label_write(struct raid *raid, struct drive *drive, uint64_t offset, co
 		     size_t length)
 {
 	struct page_io io = {
-		.request = {.op = DISK_WRITE, .flags = DISK_FUA, .offset = offset},
+		.parked.request = {.op = DISK_WRITE, .flags = DISK_FUA, .offset = offset},
 		/* A write does not change what it is given; iovec has no const. */
 		.iov = {.iov_base = (void *)(uintptr_t)buffer, .iov_len = length},
 	};

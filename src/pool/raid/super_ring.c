@@ -24,37 +24,21 @@ struct ring_reader {
 	uint8_t *page; /* READ_BYTES */
 	struct super super;
 	struct super newer_super;
-	struct disk_request request;
-	struct fiber *fiber;
+	struct raid_parked parked;
 };
-
-static void read_ended(struct disk_request *request)
-{
-	struct ring_reader *reader = container_of(request, struct ring_reader, request);
-	struct fiber *fiber = reader->fiber;
-
-	reader->fiber = NULL;
-	fiber_wake(fiber);
-}
 
 static int read_slots(struct ring_reader *reader, bool back, unsigned slot, unsigned count)
 {
 	const struct iovec iov = {.iov_base = reader->page, .iov_len = (size_t)count << PAGE_SHIFT};
 
-	reader->request = (struct disk_request){
+	reader->parked.request = (struct disk_request){
 		.op = DISK_READ,
 		.offset = super_offset(reader->drive_bytes, back, slot),
 		.length_bytes = iov.iov_len,
 		.iov = &iov,
 		.iov_count = 1,
-		.done = read_ended,
 	};
-	reader->fiber = fiber_self();
-	ASSERT(reader->fiber);
-	disk_submit(reader->channel, &reader->request);
-	while (reader->fiber)
-		fiber_park();
-	return reader->request.result;
+	return raid_park_for(reader->channel, &reader->parked);
 }
 
 /* Newest first, one of each checkpoint; the front ring comes first, so its copy stays. */
