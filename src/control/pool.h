@@ -131,4 +131,8 @@ MUST_CHECK int control_pool_object(struct control_pools *pools, const char *name
 				   enum pool_object_kind kind, struct pool_object *ret_object,
 				   struct err *err);
 
+/* Calls args->verb on the object that args->name names in full; `other` is its pool's name. */
+MUST_CHECK int control_pool_ask(struct control_pools *pools, enum pool_object_kind kind,
+				struct pool_args *args);
+
 #endif

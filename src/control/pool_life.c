@@ -342,6 +342,19 @@ static int let_go(struct control *control, struct control_pool *pool, unsigned *
 	return r;
 }
 
+/* A pool that would not close is back in the list; any other is gone. Returns `r`. */
+static int gone(struct control *control, struct control_pool *pool, unsigned index, int r)
+{
+	if (!pool->pool) {
+		control_pool_free(pool);
+		return r;
+	}
+	control_pools_put_back(&control->pools, pool, index);
+	if (save(control, NULL) < 0)
+		log_error("pool \"%s\" is missing after a restart", pool->name);
+	return r;
+}
+
 static int export(struct control *control, struct control_pool *pool, struct err *err)
 {
 	unsigned index = 0;
@@ -353,14 +366,7 @@ static int export(struct control *control, struct control_pool *pool, struct err
 		return r;
 	if (pool->pool)
 		r = control_pool_stop(&control->pools, pool, POOL_EXPORT, "exported", err);
-	if (pool->pool) {
-		control_pools_put_back(&control->pools, pool, index);
-		if (save(control, NULL) < 0)
-			log_error("pool \"%s\" is missing after a restart", pool->name);
-		return r;
-	}
-	control_pool_free(pool);
-	return r;
+	return gone(control, pool, index, r);
 }
 
 int control_pool_export(struct control *control, const char *name, struct err *err)
@@ -408,14 +414,7 @@ static int destroy(struct control *control, struct control_pool *pool, bool forc
 	if (r < 0)
 		return r;
 	r = control_pool_wipe(&control->pools, pool, err);
-	if (pool->pool) {
-		control_pools_put_back(&control->pools, pool, index);
-		if (save(control, NULL) < 0)
-			log_error("pool \"%s\" is missing after a restart", pool->name);
-		return r;
-	}
-	control_pool_free(pool);
-	return r;
+	return gone(control, pool, index, r);
 }
 
 int control_pool_destroy(struct control *control, const char *name, bool force, struct err *err)

@@ -113,18 +113,9 @@ static int find(struct pool_args *args)
 int control_snapshot_info(struct control *control, const char *name,
 			  struct control_snapshot_info *ret_info, struct err *err)
 {
-	struct pool_object object;
-	struct pool_args args = {.verb = find, .out = ret_info, .err = err};
-	int r = control_pool_object(&control->pools, name, OBJECT_SNAPSHOT, &object, err);
+	struct pool_args args = {.verb = find, .name = name, .out = ret_info, .err = err};
 
-	if (r < 0)
-		return r;
-	args.name = object.name;
-	args.other = object.pool->name;
-	r = control_pool_call(object.pool, &args);
-	if (r < 0)
-		err_prefix(err, "%s", name);
-	return r;
+	return control_pool_ask(&control->pools, OBJECT_SNAPSHOT, &args);
 }
 
 /* --- Create ------------------------------------------------------------------------------------

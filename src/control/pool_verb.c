@@ -59,6 +59,23 @@ int control_pool_object(struct control_pools *pools, const char *name, enum pool
 	return 0;
 }
 
+int control_pool_ask(struct control_pools *pools, enum pool_object_kind kind,
+		     struct pool_args *args)
+{
+	const char *name = args->name;
+	struct pool_object object;
+	int r = control_pool_object(pools, name, kind, &object, args->err);
+
+	if (r < 0)
+		return r;
+	args->name = object.name;
+	args->other = object.pool->name;
+	r = control_pool_call(object.pool, args);
+	if (r < 0)
+		err_prefix(args->err, "%s", name);
+	return r;
+}
+
 /* --- Properties and history of a pool ----------------------------------------------------------
  */
 

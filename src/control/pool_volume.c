@@ -119,18 +119,10 @@ static int find(struct pool_args *args)
 int control_volume_info(struct control *control, const char *name,
 			struct control_volume_info *ret_info, struct err *err)
 {
-	struct pool_object object;
-	struct pool_args args = {.verb = find, .out = ret_info, .err = err};
-	int r = control_pool_object(&control->pools, name, OBJECT_VOLUME, &object, err);
+	struct pool_args args = {.verb = find, .name = name, .out = ret_info, .err = err};
+	const int r = control_pool_ask(&control->pools, OBJECT_VOLUME, &args);
 
-	if (r < 0)
-		return r;
-	args.name = object.name;
-	args.other = object.pool->name;
-	r = control_pool_call(object.pool, &args);
-	if (r < 0)
-		err_prefix(err, "%s", name);
-	else
+	if (r == 0)
 		user_fill(control, ret_info);
 	return r;
 }
@@ -342,6 +334,14 @@ static int other_get(struct control *control, const struct pool_object *object, 
 	return r;
 }
 
+/* No target has the volume, nor a snapshot of it. */
+static int whole_free(struct control *control, const struct control_object *volume, struct err *err)
+{
+	const int r = control_object_free(control, volume, err);
+
+	return r < 0 ? r : control_object_snapshots_free(control, volume, err);
+}
+
 static int rename_it(struct pool_args *args)
 {
 	return pool_volume_rename(args->pool, args->name, args->other, args->err);
@@ -360,9 +360,7 @@ int control_volume_rename(struct control *control, const char *name, const char 
 		return r;
 	r = other_get(control, &object, new_name, &other, err);
 	if (r == 0)
-		r = control_object_free(control, &object.object, err);
-	if (r == 0)
-		r = control_object_snapshots_free(control, &object.object, err);
+		r = whole_free(control, &object.object, err);
 	if (r == 0) {
 		text_init(&history);
 		text_printf(&history, "volume rename %s %s", name, new_name);
@@ -386,9 +384,7 @@ int control_volume_destroy(struct control *control, const char *name, bool recur
 
 	if (r < 0)
 		return r;
-	r = control_object_free(control, &object.object, err);
-	if (r == 0)
-		r = control_object_snapshots_free(control, &object.object, err);
+	r = whole_free(control, &object.object, err);
 	if (r == 0) {
 		text_init(&history);
 		text_printf(&history, "volume destroy%s %s", recursive ? " --recursive" : "", name);
