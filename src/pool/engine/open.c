@@ -256,13 +256,13 @@ static int trees_open(struct import *im, struct err *err)
 	const uint64_t records = im->params->delta_records ? im->params->delta_records
 							   : im->params->memory_bytes / 8 / 160;
 	int r = space_make(im, 8 * records + 4 * 65536 * 4);
+
 	if (r == 0)
 		r = seeds_load(im);
 	if (r == 0)
 		r = pages_make(pool, (size_t)(im->params->memory_bytes / 4 / PAGE_BYTES));
 	if (r < 0)
-		return err_set(err, r, "cannot open pool '%s': %s", im->super.pool_name,
-			       strerror(-r));
+		return r;
 	pool->super = im->super;
 	pool->history.next = im->super.history_next;
 	return import_trees(im, err);
@@ -291,9 +291,6 @@ static int log_open(struct import *im, struct err *err)
 		if (r == 0)
 			r = heart_start(pool);
 	}
-	if (r < 0 && err && err->code == 0)
-		return err_set(err, r, "cannot open pool '%s': %s", pool->super.pool_name,
-			       strerror(-r));
 	return r;
 }
 
@@ -330,6 +327,27 @@ static void pool_free(struct pool *pool)
 	free(pool);
 }
 
+/* What fails without a sentence of its own gets one here. */
+static int steps(struct import *im, struct err *err)
+{
+	struct err why = {.code = 0};
+	int r = import_choose(im, &why);
+
+	if (r == 0)
+		r = drives_open(im, &why);
+	if (r == 0)
+		r = trees_open(im, &why);
+	if (r == 0)
+		r = memory_plan(im->pool, im->params, &why);
+	if (r == 0)
+		r = io_init(im->pool);
+	if (r == 0)
+		r = log_open(im, &why);
+	if (r < 0 && why.code == 0)
+		err_set(&why, r, "cannot open pool '%s': %s", im->super.pool_name, strerror(-r));
+	return r < 0 ? err_set(err, r, "%s", why.text) : 0;
+}
+
 int pool_open(const struct pool_open_params *params, struct pool **ret_pool, struct err *err)
 {
 	struct import *im = calloc(1, sizeof(*im));
@@ -343,17 +361,9 @@ int pool_open(const struct pool_open_params *params, struct pool **ret_pool, str
 		im->params = params;
 		im->count = params->drive_count;
 		pool_fill(pool, params);
-		r = import_choose(im, err);
-		if (r == 0)
-			r = drives_open(im, err);
-		if (r == 0)
-			r = trees_open(im, err);
-		if (r == 0)
-			r = memory_plan(pool, params, err);
-		if (r == 0)
-			r = io_init(pool);
-		if (r == 0)
-			r = log_open(im, err);
+		r = steps(im, err);
+	} else {
+		err_set(err, r, "there is no memory to open a pool");
 	}
 	if (im)
 		free(im->drives);
@@ -361,6 +371,8 @@ int pool_open(const struct pool_open_params *params, struct pool **ret_pool, str
 	if (r < 0) {
 		if (pool && pool->loop)
 			pool_free(pool);
+		else
+			free(pool);
 		return r;
 	}
 	if (!pool->read_only && pool->replayed > 0)
