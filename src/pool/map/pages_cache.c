@@ -26,7 +26,7 @@ void pages_free(struct pages *pages)
 	ASSERT_U64(pages->fetching, ==, 0);
 	ASSERT_U64(pages->mending, ==, 0);
 	ASSERT_U64(pages->runs_in_flight, ==, 0);
-	ASSERT(!pages->run);
+	ASSERT(!pages->run && !pages->placed);
 	loop_task_cancel(&pages->known_task);
 	if (pages->memory)
 		munmap(pages->memory, pages->memory_bytes);

@@ -77,9 +77,10 @@ struct pages {
 	struct page_run *runs;
 	unsigned run_count, runs_in_flight;
 	struct list runs_free, runs_busy;
-	struct page_run *run; /* being filled: has room; one of runs_busy, or NULL */
-	int error;	      /* of a write that failed for good */
-	struct list waiters;  /* fibers, for a change of anything above */
+	struct page_run *run;	 /* being filled: has room; one of runs_busy, or NULL */
+	struct page_run *placed; /* the same, of pages that came with their slots */
+	int error;		 /* of a write that failed for good */
+	struct list waiters;	 /* fibers, for a change of anything above */
 };
 
 static inline struct page_key page_key_of(const struct page_ref *ref)

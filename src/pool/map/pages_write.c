@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The writer: new pages get adjacent slots and go out a run at a time. A run buffer is filled,
- * sent, and free again when its write ended; while all are under way, writers park. A write that no
- * column took is tried again, and after PAGES_TRIES_MAX times no page is written any more: the
- * checkpoint that was being made cannot be.
+ * The writer: new pages get adjacent slots and go out a run at a time; pages that come with their
+ * slots do as long as these are adjacent. A run buffer is filled, sent, and free again when its
+ * write ended; while all are under way, writers park. A write that no column took is tried again,
+ * and after PAGES_TRIES_MAX times no page is written any more: the checkpoint that was being made
+ * cannot be.
  */
 #include <errno.h>
 
@@ -132,16 +133,42 @@ int pages_write(struct pages *pages, struct page_ref *ref, const uint8_t page[PA
 	return 0;
 }
 
+static void placed_send(struct pages *pages)
+{
+	struct page_run *run = pages->placed;
+
+	pages->placed = NULL;
+	if (run)
+		run_submit(run);
+}
+
+static bool placed_fits(const struct pages *pages, uint64_t vaddr)
+{
+	const struct page_run *run = pages->placed;
+
+	return run && run->count < PAGES_RUN && vaddr == run->vaddr + run->count;
+}
+
 int pages_write_at(struct pages *pages, struct page_ref *ref, const uint8_t page[PAGE_BYTES])
 {
-	struct page_run *run = run_take(pages);
+	/* Others may write while this fiber is parked. */
+	while (!placed_fits(pages, ref->ptr.vaddr)) {
+		struct page_run *run;
 
-	if (!run)
+		placed_send(pages);
+		run = run_take(pages);
+		if (!run)
+			return pages->error;
+		if (pages->placed) {
+			run_release(run);
+			continue;
+		}
+		run->vaddr = ref->ptr.vaddr;
+		pages->placed = run;
+	}
+	if (pages->error < 0)
 		return pages->error;
-	run->vaddr = ref->ptr.vaddr;
-	run->room = 1;
-	run_add(run, ref, page);
-	run_submit(run);
+	run_add(pages->placed, ref, page);
 	return 0;
 }
 
@@ -163,6 +190,7 @@ static void run_close(struct pages *pages)
 int pages_drain(struct pages *pages)
 {
 	run_close(pages);
+	placed_send(pages);
 	while (pages->runs_in_flight > 0 || pages->mending > 0)
 		pages_wait(pages);
 	return pages->error;

@@ -405,6 +405,47 @@ static void runs(void **state)
 	with_bench(runs_body);
 }
 
+/* Pages that come with their slots: a write for a run of adjacent ones. */
+static void placed_body(void *arg)
+{
+	static const unsigned slots[] = {100, 101, 102, 150, 151, 149};
+	struct bench *b = arg;
+	struct page_ref at[ARRAY_SIZE(slots)];
+	uint8_t page[PAGE_BYTES] = {0};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(slots); i++) {
+		at[i] = (struct page_ref){
+			.kind = NODE_BITMAP,
+			.index = i,
+			.ptr = {.kind = NODE_BITMAP, .vaddr = vaddr_make(SEGMENT_META, slots[i])},
+		};
+		page[0] = (uint8_t)i;
+		assert_int_equal(pages_write_at(b->pages, &at[i], page), 0);
+		assert_non_null(pages_peek(b->pages, &at[i].ptr));
+		assert_int_equal(at[i].ptr.vaddr, vaddr_make(SEGMENT_META, slots[i]));
+	}
+	assert_int_equal(pages_drain(b->pages), 0);
+	assert_int_equal(b->rig.raid.writes, 3 * 2);
+	assert_int_equal(stats(b).writes, ARRAY_SIZE(slots));
+	forget(b);
+	for (unsigned i = 0; i < ARRAY_SIZE(slots); i++) {
+		assert_int_equal(pages_read(b->pages, &at[i], page), 0);
+		assert_int_equal(page[0], i);
+	}
+	/* No longer than a buffer. */
+	for (unsigned i = 0; i < PAGES_RUN + 1; i++) {
+		at[0].ptr.vaddr = vaddr_make(SEGMENT_META, 100 + i);
+		assert_int_equal(pages_write_at(b->pages, &at[0], page), 0);
+	}
+	assert_int_equal(pages_drain(b->pages), 0);
+	assert_int_equal(b->rig.raid.writes, 3 * 2 + 2 * 2);
+}
+
+static void placed(void **state)
+{
+	with_bench(placed_body);
+}
+
 static void failure_body(void *arg)
 {
 	struct bench *b = arg;
@@ -446,6 +487,7 @@ int main(void)
 		cmocka_unit_test(no_good_copy),
 		cmocka_unit_test(reused_slot),
 		cmocka_unit_test(runs),
+		cmocka_unit_test(placed),
 		cmocka_unit_test(failure_sticks),
 	};
 
