@@ -92,6 +92,18 @@ static struct page_run *run_take(struct pages *pages)
 	return NULL;
 }
 
+/* A run of free slots; of a new segment, when those that are there are full. */
+static unsigned slots_take(struct pages *pages, uint64_t *ret_vaddr)
+{
+	struct segment *segment;
+	unsigned room = space_alloc(pages->space, SEGMENT_META, PAGES_RUN, ret_vaddr);
+
+	if (room == 0 &&
+	    space_segment_add(pages->space, SEGMENT_META, 0, pages->ckpt, &segment) == 0)
+		room = space_alloc(pages->space, SEGMENT_META, PAGES_RUN, ret_vaddr);
+	return room;
+}
+
 /* Makes `pages->run` one with room. Others may write while this fiber is parked. */
 static int run_open(struct pages *pages)
 {
@@ -108,7 +120,7 @@ static int run_open(struct pages *pages)
 		run_release(run);
 		return 0;
 	}
-	run->room = space_alloc(pages->space, SEGMENT_META, PAGES_RUN, &run->vaddr);
+	run->room = slots_take(pages, &run->vaddr);
 	if (run->room == 0) {
 		run_release(run);
 		return -ENOSPC;

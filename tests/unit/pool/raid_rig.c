@@ -164,6 +164,13 @@ unsigned space_alloc(struct space *space, enum segment_class class, unsigned wan
 	return count;
 }
 
+int space_segment_add(struct space *space UNUSED, enum segment_class class UNUSED,
+		      unsigned group UNUSED, uint64_t ckpt UNUSED,
+		      struct segment **ret_segment UNUSED)
+{
+	return -ENOSPC;
+}
+
 void space_unalloc(struct space *space, uint64_t vaddr, unsigned count)
 {
 	for (unsigned i = 0; i < count; i++) {
