@@ -20,11 +20,11 @@ bool write_room(struct volume *volume, unsigned blocks)
 	const uint64_t log_used = pool->log.fill - pool->log.tail;
 	const uint64_t log_need = coming / RECORDS_PER_BLOCK + LOG_SLACK + LOG_BUFFERS;
 
-	if (delta->count + coming > delta->capacity / 2 ||
+	if (delta->count + coming > pool->memory.delta_records / 2 ||
 	    (log_used + log_need) * 2 > pool->log.ring_blocks)
 		checkpoint_request(pool);
 	return pool->buffers_free_count >= MIN(blocks, (unsigned)WIO_BLOCKS) &&
-	       delta->count + coming <= delta->capacity &&
+	       delta->count + coming <= pool->memory.delta_records &&
 	       log_used + log_need < pool->log.ring_blocks;
 }
 

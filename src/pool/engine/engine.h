@@ -29,10 +29,17 @@
 #define WRITE_TRIES 3  /* of a data write, each elsewhere */
 #define PATCHES_MAX 96 /* partial blocks waiting for their rest; all fit into the log's buffers */
 #define IN_FLIGHT_BUCKETS 4096
-#define TRIM_POINTS_MAX 32	     /* shorter trims are points, not ranges */
-#define SEQ_JUMP (UINT64_C(1) << 20) /* at import: no seq of a lost log comes again */
+#define TRIM_POINTS_MAX 32			  /* shorter trims are points, not ranges */
+#define RANGES_MAX (DELTA_RANGES_MAX / 2)	  /* of guests, in both deltas */
+#define RANGES_CARRIED_MAX (DELTA_RANGES_MAX / 4) /* that more are carried */
+#define SEQ_JUMP (UINT64_C(1) << 20)		  /* at import: no seq of a lost log comes again */
 #define EPOCH_MAX UINT32_C(0xfffffff0)
 
+/*
+ * After a crash the log holds what was in both deltas, and an import has to put it into one: it
+ * makes that one larger, and it is filled up to delta_records only afterwards, as ever. Ranges have
+ * room in one for those of both.
+ */
 struct engine_memory {
 	uint32_t delta_records; /* of each of the two */
 	unsigned buffer_pages, wios, rios, runs;
@@ -166,6 +173,12 @@ struct pool {
 static inline struct delta *pool_delta(struct pool *pool)
 {
 	return &pool->deltas[pool->active];
+}
+
+/* One more range may be inserted. */
+static inline bool pool_range_room(const struct pool *pool)
+{
+	return pool->deltas[0].range_count + pool->deltas[1].range_count < RANGES_MAX;
 }
 
 static inline struct volume_request *request_words(struct block_request *request)

@@ -39,4 +39,7 @@ MUST_CHECK int replay(struct pool *pool, struct log_position *ret, struct err *e
 MUST_CHECK int memory_plan(struct pool *pool, const struct pool_open_params *params,
 			   struct err *err);
 
+/* memory.c: the active delta, which is empty, becomes able to hold what the log has. */
+MUST_CHECK int memory_for_replay(struct pool *pool, uint64_t records);
+
 #endif

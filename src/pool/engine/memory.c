@@ -128,6 +128,24 @@ int io_init(struct pool *pool)
 	return 0;
 }
 
+int memory_for_replay(struct pool *pool, uint64_t records)
+{
+	/* More than both deltas had is of a pool that had more memory. */
+	const uint32_t most = 2 * pool->memory.delta_records;
+	uint32_t capacity;
+
+	if (records <= pool->memory.delta_records)
+		return 0;
+	capacity = (uint32_t)MIN(records, (uint64_t)most);
+	delta_fini(pool_delta(pool));
+	free(pool->order);
+	free(pool->order_scratch);
+	pool->order = calloc(capacity, sizeof(*pool->order));
+	pool->order_scratch = calloc(capacity, sizeof(*pool->order_scratch));
+	return !pool->order || !pool->order_scratch ? -ENOMEM
+						    : delta_init(pool_delta(pool), capacity);
+}
+
 void io_fini(struct pool *pool)
 {
 	if (pool->buffers) {

@@ -165,7 +165,7 @@ static int pass(struct merger *m, uint32_t after, uint32_t upto, bool head)
 {
 	const size_t range_count = ranges_make(m, after, upto);
 	const bool carry = head && range_count <= RANGE_CARRY_ROOM &&
-			   pool_delta(m->pool)->range_count < DELTA_RANGES_MAX / 2;
+			   pool_delta(m->pool)->range_count < RANGES_CARRIED_MAX;
 	struct volume_sink sink;
 	struct map_merge merge = {
 		.pages = m->pool->pages,

@@ -17,6 +17,7 @@ struct replay {
 	uint8_t *data; /* of a record, to be checked */
 	uint64_t last; /* of the chain's last whole group; log_head - 1: none */
 	uint64_t durable;
+	uint64_t records; /* of the blocks up to `last`, at least */
 	uint64_t max_seq;
 	struct log_header header; /* of the last block that was opened */
 };
@@ -65,6 +66,7 @@ static int chain(struct replay *r, uint64_t last, int (*block)(struct replay *r)
 
 static int scan_block(struct replay *r)
 {
+	r->records += r->header.record_count;
 	if (r->header.flags & LOG_GROUP_END)
 		r->last = r->header.number;
 	if (r->header.durable_upto > r->durable)
@@ -248,7 +250,10 @@ static int run(struct replay *r)
 	}
 	if (result < 0)
 		return result;
-	return r->last >= s->log_head ? chain(r, r->last, apply_block) : 0;
+	if (r->last < s->log_head)
+		return 0;
+	result = memory_for_replay(r->pool, r->records);
+	return result < 0 ? result : chain(r, r->last, apply_block);
 }
 
 int replay(struct pool *pool, struct log_position *ret, struct err *err)

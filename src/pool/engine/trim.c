@@ -26,7 +26,7 @@ static bool zero_point(struct volume *volume, uint64_t block)
 	const struct delta *delta = pool_delta(pool);
 	uint8_t hole[ENTRY_BYTES] = {0};
 
-	if (delta->count + pool->writes_in_flight + 1 > delta->capacity ||
+	if (delta->count + pool->writes_in_flight + 1 > pool->memory.delta_records ||
 	    !log_has_room(&pool->log, 1)) {
 		checkpoint_request(pool);
 		return false;
@@ -105,8 +105,7 @@ void trims_progress(struct volume *volume)
 	while (!list_empty(&volume->trims_draining) && volume->in_flight[volume->phase ^ 1] == 0) {
 		struct list *node = volume->trims_draining.next;
 
-		if (pool->error == 0 && (pool_delta(pool)->range_count == DELTA_RANGES_MAX ||
-					 !log_has_room(&pool->log, 1))) {
+		if (pool->error == 0 && (!pool_range_room(pool) || !log_has_room(&pool->log, 1))) {
 			checkpoint_request(pool);
 			return;
 		}

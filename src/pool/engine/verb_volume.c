@@ -268,7 +268,7 @@ static int cut_off(struct pool *pool, const struct volume *volume, uint64_t size
 			       "volume '%s' has damaged blocks that were written in part; write "
 			       "them in full first",
 			       volume->rec.name);
-	for (unsigned i = 0; r == 0 && pool_delta(pool)->range_count == DELTA_RANGES_MAX; i++)
+	for (unsigned i = 0; r == 0 && !pool_range_room(pool); i++)
 		r = i < RANGE_TRIES_MAX ? checkpoint_wait(pool) : -EBUSY;
 	if (r < 0)
 		return err_set(err, r, "cannot shrink volume '%s': %s", volume->rec.name,
