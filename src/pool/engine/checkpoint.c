@@ -163,7 +163,7 @@ static int steps(struct checkpointer *c)
 	super_prepare(c);
 	r = checkpoint_tables(c);
 	if (r == 0)
-		r = checkpoint_space(c, 256);
+		r = checkpoint_space(c, tables_segments_pages(pool));
 	if (r == 0)
 		r = tables_write_segments(pool, &c->super);
 	if (r == 0)

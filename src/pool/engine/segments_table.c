@@ -3,12 +3,18 @@
  * The table of segments. Writing it takes meta slots, and slots are what it tells of; so all slots
  * it needs are taken, and all it replaces are let go, before the first bitmap is put into bytes:
  *
- *   1 choose bitmap pages: what changed, and all of meta segments; and all leaves
- *   2 take a slot for each, and for the inner pages; let the old ones go
+ *   1 take slots for the inner pages, and let the old ones go
+ *   2 the same for each bitmap page and each leaf that changed. That changes bitmaps of meta
+ *     segments, and their leaves; so again, until nothing changed that has no slot
  *   3 bitmaps are final: write them, their checks go into the records
- *   4 write the leaves, then the inner page
+ *   4 write the leaves, then the inner pages
  *
- * Inner pages are few (one for 512 segments): all of them are written anew.
+ * An import finds the tree by the seeds alone, so its pages lie in few segments. Leaves that did
+ * not change stay where they are; when they and the new ones lie in more segments than there are
+ * seeds, all of them are written anew, side by side.
+ *
+ * Inner pages are few (one for 512 segments): all of them are written anew. A table in which
+ * nothing changed is not written at all.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -21,16 +27,16 @@
 struct writer {
 	struct pool *pool;
 	struct super *next;
+	uint32_t segment_limit;
 	uint32_t leaf_count;			   /* of the new tree */
 	unsigned level;				   /* of its root */
 	uint64_t inner_count[NODE_LEVELS_MAX + 1]; /* pages at each level */
 	struct node_ptr *leaves; /* leaf_count; new ones have their slot in vaddr */
+	bool *leaf_new;		 /* leaf_count: has its new slot */
+	uint8_t *bitmap_new;	 /* segment_limit: bit per bitmap page that has its new slot */
+	uint64_t *slots;	 /* of the inner pages, level by level */
+	uint64_t slot_count;
 };
-
-static bool bitmap_touched(const struct segment *s, unsigned page)
-{
-	return s->class == SEGMENT_META || (s->bitmap_dirty >> page & 1);
-}
 
 static int slot_take(struct writer *w, uint64_t *ret_vaddr)
 {
@@ -40,15 +46,25 @@ static int slot_take(struct writer *w, uint64_t *ret_vaddr)
 	return 0;
 }
 
+/* Segments that have bitmaps. */
+static struct segment *segment_at(const struct writer *w, uint32_t id)
+{
+	struct segment *s = space_segment(w->pool->space, id);
+
+	return s && s->class != SEGMENT_LOG ? s : NULL;
+}
+
 /* --- 1, 2: slots --------------------------------------------------------------------------- */
 
-static int bitmaps_take(struct writer *w, struct segment *s)
+static int bitmaps_take(struct writer *w, struct segment *s, bool *changed)
 {
 	int r = 0;
 
 	for (unsigned p = 0; r == 0 && p < segment_bitmap_pages(s); p++) {
-		if (!bitmap_touched(s, p))
+		if (!((s->bitmap_dirty & ~w->bitmap_new[s->id]) >> p & 1))
 			continue;
+		w->bitmap_new[s->id] |= (uint8_t)(1U << p);
+		*changed = true;
 		if (s->bitmaps[p].vaddr != 0)
 			space_unref(w->pool->space, s->bitmaps[p].vaddr);
 		r = slot_take(w, &s->bitmaps[p].vaddr);
@@ -56,22 +72,48 @@ static int bitmaps_take(struct writer *w, struct segment *s)
 	return r;
 }
 
-/* All leaves are written anew, so that they lie together, in few segments: the seeds. */
+static bool leaf_dirty(const struct writer *w, uint32_t leaf)
+{
+	for (uint32_t i = 0; i < RECORDS_PER_PAGE; i++) {
+		const struct segment *s =
+			space_segment(w->pool->space, leaf * RECORDS_PER_PAGE + i);
+
+		if (s && s->record_dirty)
+			return true;
+	}
+	return false;
+}
+
 static int leaf_take(struct writer *w, uint32_t leaf)
 {
-	int r = 0;
-
-	for (uint32_t i = 0; r == 0 && i < RECORDS_PER_PAGE; i++) {
-		struct segment *s = space_segment(w->pool->space, leaf * RECORDS_PER_PAGE + i);
-
-		if (s && s->class != SEGMENT_LOG)
-			r = bitmaps_take(w, s);
-	}
-	if (r < 0)
-		return r;
+	w->leaf_new[leaf] = true;
 	if (w->leaves[leaf].vaddr != 0)
 		pages_unref(w->pool->pages, &w->leaves[leaf]);
-	return 0;
+	return slot_take(w, &w->leaves[leaf].vaddr);
+}
+
+/* What changed, or, with `all`, every leaf; and what that changes. */
+static int slots_take(struct writer *w, bool all)
+{
+	bool changed = true;
+	int r = 0;
+
+	while (r == 0 && changed) {
+		changed = false;
+		for (uint32_t id = 0; r == 0 && id < w->segment_limit; id++) {
+			struct segment *s = segment_at(w, id);
+
+			if (s)
+				r = bitmaps_take(w, s, &changed);
+		}
+		for (uint32_t leaf = 0; r == 0 && leaf < w->leaf_count; leaf++) {
+			if (w->leaf_new[leaf] || (!all && !leaf_dirty(w, leaf)))
+				continue;
+			changed = true;
+			r = leaf_take(w, leaf);
+		}
+	}
+	return r;
 }
 
 /* --- The old tree -------------------------------------------------------------------------- */
@@ -114,7 +156,7 @@ static int bitmaps_write(struct writer *w, struct segment *s)
 		struct page_ref ref = {.kind = NODE_BITMAP,
 				       .index = segment_bitmap_index(s->id, p)};
 
-		if (!bitmap_touched(s, p))
+		if (!(w->bitmap_new[s->id] >> p & 1))
 			continue;
 		space_bitmap_encode(s, p, page);
 		ref.ptr.kind = NODE_BITMAP;
@@ -122,6 +164,7 @@ static int bitmaps_write(struct writer *w, struct segment *s)
 		r = pages_write_at(w->pool->pages, &ref, page);
 		memcpy(s->bitmaps[p].check, ref.ptr.check, sizeof(s->bitmaps[p].check));
 	}
+	s->bitmap_dirty = 0;
 	return r;
 }
 
@@ -129,23 +172,18 @@ static int leaf_write(struct writer *w, uint32_t leaf)
 {
 	uint8_t page[PAGE_BYTES] = {0};
 	struct page_ref ref = {.kind = NODE_SEGMENTS, .index = leaf};
-	int r = 0;
+	int r;
 
-	for (uint32_t i = 0; r == 0 && i < RECORDS_PER_PAGE; i++) {
+	for (uint32_t i = 0; i < RECORDS_PER_PAGE; i++) {
 		struct segment *s = space_segment(w->pool->space, leaf * RECORDS_PER_PAGE + i);
 		struct segment_record record;
 
 		if (!s)
 			continue;
-		if (s->class != SEGMENT_LOG)
-			r = bitmaps_write(w, s);
 		space_segment_encode(s, &record);
 		segment_record_encode(&record, page + (size_t)i * RECORD_BYTES);
 		s->record_dirty = false;
-		s->bitmap_dirty = 0;
 	}
-	if (r < 0)
-		return r;
 	ref.ptr = (struct node_ptr){.kind = NODE_SEGMENTS, .live = 1};
 	ref.ptr.vaddr = w->leaves[leaf].vaddr;
 	r = pages_write_at(w->pool->pages, &ref, page);
@@ -196,22 +234,57 @@ static bool seed_add(struct writer *w, uint64_t vaddr)
 	return true;
 }
 
-/* An import finds the tree by the seeds alone. */
-static int seeds_make(struct writer *w, const uint64_t *slots)
+/* -ENOSPC: the pages lie in more segments than there are seeds. */
+static int seeds_make(struct writer *w)
 {
-	uint64_t inner = 0;
 	bool fit = true;
 
 	memset(w->next->seeds, 0, sizeof(w->next->seeds));
-	for (unsigned level = 1; level <= w->level; level++)
-		inner += w->inner_count[level];
-	for (uint64_t i = 0; i < inner; i++)
-		fit = fit && seed_add(w, slots[i]);
+	for (uint64_t i = 0; i < w->slot_count; i++)
+		fit = fit && seed_add(w, w->slots[i]);
 	for (uint32_t leaf = 0; leaf < w->leaf_count; leaf++) {
 		if (w->leaves[leaf].vaddr != 0)
 			fit = fit && seed_add(w, w->leaves[leaf].vaddr);
 	}
 	return fit ? 0 : -ENOSPC;
+}
+
+static int all_take(struct writer *w)
+{
+	int r = 0;
+
+	for (uint64_t i = 0; r == 0 && i < w->slot_count; i++)
+		r = slot_take(w, &w->slots[i]);
+	if (r == 0)
+		r = slots_take(w, false);
+	if (r < 0 || seeds_make(w) == 0)
+		return r;
+	r = slots_take(w, true);
+	return r < 0 ? r : seeds_make(w);
+}
+
+static int all_write(struct writer *w)
+{
+	const uint64_t *slots = w->slots;
+	uint64_t count = w->leaf_count;
+	int r = 0;
+
+	for (uint32_t id = 0; r == 0 && id < w->segment_limit; id++) {
+		struct segment *s = segment_at(w, id);
+
+		if (s && w->bitmap_new[id] != 0)
+			r = bitmaps_write(w, s);
+	}
+	for (uint32_t leaf = 0; r == 0 && leaf < w->leaf_count; leaf++) {
+		if (w->leaf_new[leaf])
+			r = leaf_write(w, leaf);
+	}
+	for (unsigned level = 1; r == 0 && level <= w->level; level++) {
+		r = inner_write(w, level, count, slots);
+		slots += w->inner_count[level];
+		count = w->inner_count[level];
+	}
+	return r;
 }
 
 static void sums_take(struct writer *w)
@@ -220,59 +293,76 @@ static void sums_take(struct writer *w)
 
 	space_sums(w->pool->space, &sums);
 	w->next->segments = w->leaves[0];
-	w->next->segment_limit = space_segment_limit(w->pool->space);
+	w->next->segment_limit = w->segment_limit;
 	w->next->data_slots = sums.data_refs;
 	w->next->meta_slots = sums.meta_refs;
 }
 
-static int all_write(struct writer *w, uint64_t *slots)
+static void shape(struct writer *w)
 {
-	uint64_t *at = slots;
-	uint64_t count = w->leaf_count;
-	int r = 0;
-
+	w->segment_limit = space_segment_limit(w->pool->space);
+	w->leaf_count = (w->segment_limit + RECORDS_PER_PAGE - 1) / RECORDS_PER_PAGE;
+	w->level = MAX(node_levels_for(w->leaf_count), (unsigned)w->next->segments.level);
+	w->inner_count[0] = w->leaf_count;
 	for (unsigned level = 1; level <= w->level; level++) {
-		for (uint64_t i = 0; r == 0 && i < w->inner_count[level]; i++)
-			r = slot_take(w, &slots[i]);
-		slots += w->inner_count[level];
+		w->inner_count[level] = (w->inner_count[level - 1] + NODE_FANOUT - 1) / NODE_FANOUT;
+		w->slot_count += w->inner_count[level];
 	}
-	for (uint32_t leaf = 0; r == 0 && leaf < w->leaf_count; leaf++)
-		r = slot_take(w, &w->leaves[leaf].vaddr);
-	if (r == 0)
-		r = seeds_make(w, at);
-	for (uint32_t leaf = 0; r == 0 && leaf < w->leaf_count; leaf++)
-		r = leaf_write(w, leaf);
-	for (unsigned level = 1; r == 0 && level <= w->level; level++) {
-		r = inner_write(w, level, count, at);
-		at += w->inner_count[level];
-		count = w->inner_count[level];
+}
+
+static bool anything_changed(const struct pool *pool)
+{
+	for (uint32_t id = 0; id < space_segment_limit(pool->space); id++) {
+		const struct segment *s = space_segment(pool->space, id);
+
+		if (s && s->record_dirty)
+			return true;
 	}
-	if (r == 0)
-		sums_take(w);
-	return r;
+	return false;
+}
+
+/* Bitmap pages that changed, all that the table itself may change, and the tree. */
+uint64_t tables_segments_pages(const struct pool *pool)
+{
+	const uint32_t limit = space_segment_limit(pool->space);
+	uint64_t pages = 0;
+
+	for (uint32_t id = 0; id < limit; id++) {
+		const struct segment *s = space_segment(pool->space, id);
+
+		if (s && s->class == SEGMENT_META)
+			pages += segment_bitmap_pages(s);
+		else if (s && s->class == SEGMENT_DATA)
+			pages += (unsigned)__builtin_popcount(s->bitmap_dirty);
+	}
+	return pages + limit / RECORDS_PER_PAGE + limit / RECORDS_PER_PAGE / (NODE_FANOUT - 1) +
+	       NODE_LEVELS_MAX + 1;
 }
 
 int tables_write_segments(struct pool *pool, struct super *next)
 {
 	struct writer w = {.pool = pool, .next = next};
-	uint64_t *slots;
 	int r = -ENOMEM;
 
-	w.leaf_count = (space_segment_limit(pool->space) + RECORDS_PER_PAGE - 1) / RECORDS_PER_PAGE;
-	w.level = MAX(node_levels_for(w.leaf_count), (unsigned)next->segments.level);
-	w.inner_count[0] = w.leaf_count;
-	for (unsigned level = 1; level <= w.level; level++)
-		w.inner_count[level] = (w.inner_count[level - 1] + NODE_FANOUT - 1) / NODE_FANOUT;
+	if (!anything_changed(pool))
+		return 0;
+	shape(&w);
 	w.leaves = calloc(w.leaf_count, sizeof(*w.leaves));
-	slots = calloc(w.leaf_count + NODE_LEVELS_MAX, sizeof(*slots));
-	if (w.leaves && slots) {
+	w.leaf_new = calloc(w.leaf_count, sizeof(*w.leaf_new));
+	w.bitmap_new = calloc(w.segment_limit, sizeof(*w.bitmap_new));
+	w.slots = calloc(w.slot_count + 1, sizeof(*w.slots));
+	if (w.leaves && w.leaf_new && w.bitmap_new && w.slots) {
 		r = old_read(&w);
-		for (uint32_t leaf = 0; r == 0 && leaf < w.leaf_count; leaf++)
-			r = leaf_take(&w, leaf);
 		if (r == 0)
-			r = all_write(&w, slots);
+			r = all_take(&w);
+		if (r == 0)
+			r = all_write(&w);
+		if (r == 0)
+			sums_take(&w);
 	}
 	free(w.leaves);
-	free(slots);
+	free(w.leaf_new);
+	free(w.bitmap_new);
+	free(w.slots);
 	return r;
 }
