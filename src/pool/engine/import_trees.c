@@ -12,15 +12,16 @@ struct loader {
 	bool current;
 };
 
-static int bitmaps_load(struct loader *l, uint32_t id, const struct segment_record *record)
+static unsigned bitmap_refs(const struct loader *l, uint32_t id,
+			    const struct segment_record *record, struct page_ref *refs)
 {
-	struct segment *segment = space_segment(l->pool->space, id);
-	uint8_t bits[PAGE_BYTES];
-	int r = 0;
+	const struct segment *segment = space_segment(l->pool->space, id);
+	unsigned count = 0;
 
-	if (!segment || record->class == SEGMENT_LOG || segment->slot_count != record->slot_count)
+	if (!segment || segment->class != record->class || record->class == SEGMENT_LOG ||
+	    segment->slot_count != record->slot_count)
 		return 0;
-	for (unsigned p = 0; r == 0 && p < segment_bitmap_pages(segment); p++) {
+	for (unsigned p = 0; p < segment_bitmap_pages(segment); p++) {
 		struct page_ref ref = {.kind = NODE_BITMAP, .index = segment_bitmap_index(id, p)};
 
 		if (record->bitmaps[p].vaddr == 0)
@@ -28,10 +29,21 @@ static int bitmaps_load(struct loader *l, uint32_t id, const struct segment_reco
 		ref.ptr.vaddr = record->bitmaps[p].vaddr;
 		ref.ptr.kind = NODE_BITMAP;
 		memcpy(ref.ptr.check, record->bitmaps[p].check, sizeof(ref.ptr.check));
-		r = pages_read(l->pool->pages, &ref, bits);
-		if (r == 0)
-			space_bitmap_load(l->pool->space, segment, p, bits, l->current);
+		refs[count++] = ref;
 	}
+	return count;
+}
+
+static int bitmap_load(struct loader *l, const struct page_ref *ref)
+{
+	struct segment *segment =
+		space_segment(l->pool->space, (uint32_t)(ref->index / SEGMENT_BITMAPS_MAX));
+	uint8_t bits[PAGE_BYTES];
+	const int r = pages_read(l->pool->pages, ref, bits);
+
+	if (r == 0)
+		space_bitmap_load(l->pool->space, segment,
+				  (unsigned)(ref->index % SEGMENT_BITMAPS_MAX), bits, l->current);
 	return r;
 }
 
@@ -70,6 +82,8 @@ static int segments_leaf(struct map_walk *walk, const struct page_ref *ref, cons
 static int bitmaps_leaf(struct map_walk *walk, const struct page_ref *ref, const uint8_t *page)
 {
 	struct loader *l = container_of(walk, struct loader, walk);
+	struct page_ref refs[RECORDS_PER_PAGE * SEGMENT_BITMAPS_MAX];
+	unsigned count = 0;
 	int r = 0;
 
 	for (uint32_t i = 0; r == 0 && i < RECORDS_PER_PAGE; i++) {
@@ -77,8 +91,13 @@ static int bitmaps_leaf(struct map_walk *walk, const struct page_ref *ref, const
 
 		r = segment_record_decode(page + (size_t)i * RECORD_BYTES, &record);
 		if (r == 0 && record.class != 0)
-			r = bitmaps_load(l, (uint32_t)ref->index * RECORDS_PER_PAGE + i, &record);
+			count += bitmap_refs(l, (uint32_t)ref->index * RECORDS_PER_PAGE + i,
+					     &record, refs + count);
 	}
+	if (count > 0)
+		pages_prefetch(l->pool->pages, refs, count);
+	for (unsigned i = 0; r == 0 && i < count; i++)
+		r = bitmap_load(l, &refs[i]);
 	return r;
 }
 
