@@ -4,6 +4,9 @@
  * the pool's, less the reserve and what is promised to others, and its volume's quotas. What is
  * pending counts in full, as if nothing were overwritten; so who is refused is asked again after
  * checkpoints, when the numbers are exact and what was freed is back.
+ *
+ * A checkpoint is asked for when the delta is full to three quarters: the more records, the more of
+ * them share a page of the map. It has a whole delta from then on, and may take as long as that.
  */
 #include <errno.h>
 
@@ -20,7 +23,7 @@ bool write_room(struct volume *volume, unsigned blocks)
 	const uint64_t log_used = pool->log.fill - pool->log.tail;
 	const uint64_t log_need = coming / RECORDS_PER_BLOCK + LOG_SLACK + LOG_BUFFERS;
 
-	if (delta->count + coming > pool->memory.delta_records / 2 ||
+	if (delta->count + coming > pool->memory.delta_records / 4 * 3 ||
 	    (log_used + log_need) * 2 > pool->log.ring_blocks)
 		checkpoint_request(pool);
 	return pool->buffers_free_count >= MIN(blocks, (unsigned)WIO_BLOCKS) &&
