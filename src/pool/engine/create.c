@@ -271,10 +271,12 @@ int pool_label_read(struct loop *loop, struct disk *disk, struct pool_label *ret
 {
 	struct super_candidate *c = calloc(IMPORT_CANDIDATES, sizeof(*c));
 	struct disk_channel *channel;
+	uint64_t lost;
 	int r = c ? disk_attach(disk, loop, &channel) : -ENOMEM;
 
 	if (r == 0) {
-		r = raid_super_read(channel, disk_info(disk)->size_bytes, c, IMPORT_CANDIDATES);
+		r = raid_super_read(channel, disk_info(disk)->size_bytes, c, IMPORT_CANDIDATES,
+				    &lost);
 		disk_detach(channel);
 	}
 	if (r > 0)

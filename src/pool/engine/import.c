@@ -18,7 +18,7 @@ static void labels_read(struct import *im)
 		if (d->result < 0)
 			continue;
 		d->result = raid_super_read(channel, disk_info(d->disk)->size_bytes, d->candidates,
-					    IMPORT_CANDIDATES);
+					    IMPORT_CANDIDATES, &d->lost);
 		disk_detach(channel);
 	}
 }
@@ -87,6 +87,25 @@ static int drives_check(const struct import *im, struct err *err)
 	return 0;
 }
 
+/*
+ * The slot of the checkpoint after the newest one must not be damaged on all drives: that would
+ * have been the newest, and what it has would be missing without a word.
+ */
+static int newest_check(const struct import *im, struct err *err)
+{
+	uint64_t lost = UINT64_MAX;
+
+	for (unsigned i = 0; i < im->count; i++)
+		lost &= im->drives[i].lost;
+	if (im->params->rewind_to != 0 || !(lost >> ((im->last.ckpt + 1) % SUPER_RING_SLOTS) & 1))
+		return 0;
+	return err_set(
+		err, -EUCLEAN,
+		"the newest checkpoint of pool '%s' is damaged: import with --rewind %llu to "
+		"go back to the one before it; what came later is lost then",
+		im->last.pool_name, (unsigned long long)im->last.ckpt);
+}
+
 static int owner_check(const struct import *im, struct err *err)
 {
 	const struct super *s = &im->last;
@@ -112,6 +131,9 @@ int import_choose(struct import *im, struct err *err)
 	if (r < 0)
 		return r;
 	last_find(im);
+	r = newest_check(im, err);
+	if (r < 0)
+		return r;
 	newest(im, below, &im->super);
 	if (im->super.ckpt == 0 ||
 	    (im->params->rewind_to != 0 && im->super.ckpt != im->params->rewind_to))

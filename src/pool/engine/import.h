@@ -13,6 +13,7 @@ struct import_drive {
 	const char *path;
 	int result; /* of raid_super_read(): a count, or negative errno */
 	struct super_candidate candidates[IMPORT_CANDIDATES];
+	uint64_t lost; /* slots of superblocks */
 };
 
 struct import {

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include <quoin/base_assert.h>
+#include <quoin/codec.h>
 
 #include "raid/private.h"
 
@@ -20,8 +21,9 @@ struct ring_reader {
 	struct super_candidate *candidates;
 	unsigned max, count;
 	unsigned newer, damaged;
-	int error;     /* the last one of a slot that could not be read */
-	uint8_t *page; /* READ_BYTES */
+	uint64_t bad[2]; /* front, back: bit per slot that has no superblock and is not blank */
+	int error;	 /* the last one of a slot that could not be read */
+	uint8_t *page;	 /* READ_BYTES */
 	struct super super;
 	struct super newer_super;
 	struct raid_parked parked;
@@ -71,6 +73,9 @@ static void judge(struct ring_reader *reader, bool back, unsigned slot, const ui
 		reader->damaged++;
 	else if (r == -ENOTSUP && reader->newer++ == 0)
 		reader->newer_super = reader->super;
+	/* Both rings are blank before their first superblock comes. */
+	if (r == -EUCLEAN || (r == -ENOENT && !codec_is_zero(page, PAGE_BYTES)))
+		reader->bad[back] |= UINT64_C(1) << slot;
 }
 
 static void read_piece(struct ring_reader *reader, bool back, unsigned first)
@@ -84,10 +89,12 @@ static void read_piece(struct ring_reader *reader, bool back, unsigned first)
 	for (unsigned i = 0; i < READ_SLOTS; i++) {
 		const int r = read_slots(reader, back, first + i, 1);
 
-		if (r == 0)
+		if (r == 0) {
 			judge(reader, back, first + i, reader->page);
-		else
-			reader->error = r;
+			continue;
+		}
+		reader->error = r;
+		reader->bad[back] |= UINT64_C(1) << (first + i);
 	}
 }
 
@@ -108,7 +115,7 @@ static int read_rings(struct ring_reader *reader)
 }
 
 int raid_super_read(struct disk_channel *channel, uint64_t drive_bytes,
-		    struct super_candidate *candidates, unsigned max)
+		    struct super_candidate *candidates, unsigned max, uint64_t *ret_lost)
 {
 	struct ring_reader *reader;
 	int r = -ENOMEM;
@@ -126,6 +133,7 @@ int raid_super_read(struct disk_channel *channel, uint64_t drive_bytes,
 	reader->page = aligned_alloc(PAGE_BYTES, READ_BYTES);
 	if (reader->page)
 		r = read_rings(reader);
+	*ret_lost = reader->bad[0] & reader->bad[1];
 	free(reader->page);
 	free(reader);
 	return r;

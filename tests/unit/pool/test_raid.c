@@ -310,7 +310,10 @@ static void super_make(struct raid_rig *rig, struct super *super, uint64_t ckpt)
 
 static int super_scan(struct raid_rig *rig, unsigned drive, struct super_candidate *candidates)
 {
-	return raid_super_read(rig->raid.drives[drive].channel, RIG_DRIVE_BYTES, candidates, 8);
+	uint64_t lost;
+
+	return raid_super_read(rig->raid.drives[drive].channel, RIG_DRIVE_BYTES, candidates, 8,
+			       &lost);
 }
 
 static void label_body(void *arg)
