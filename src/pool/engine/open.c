@@ -164,7 +164,8 @@ static void log_prepare(struct pool *pool)
 
 /*
  * Going back gives the log up as well: nothing of it is applied, and the chain that begins at
- * log_head is another one, so that no later import takes the old blocks for its continuation.
+ * log_head is another one, of a later generation than the old blocks, so that no later import takes
+ * them for its continuation, or for a sign that something of it was lost.
  */
 static void log_give_up(struct import *im, struct log_position *ret)
 {
@@ -172,6 +173,7 @@ static void log_give_up(struct import *im, struct log_position *ret)
 	struct super *s = &pool->super;
 
 	s->log_prev_check = random_u64(&pool->random);
+	s->log_generation = im->last.log_generation + SEQ_JUMP;
 	s->seq_next = MAX(s->seq_next, im->last.seq_next);
 	pool->seq = s->seq_next + SEQ_JUMP;
 	*ret = (struct log_position){

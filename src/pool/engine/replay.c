@@ -11,14 +11,25 @@
 
 #include "engine/import.h"
 
+#define DAMAGE_BLOCKS (2 * LOG_RUN) /* in a row, that may be damaged and are noticed */
+
 struct replay {
 	struct pool *pool;
-	uint8_t *page; /* one block */
-	uint8_t *data; /* of a record, to be checked */
-	uint64_t last; /* of the chain's last whole group; log_head - 1: none */
+	/* Of each column, blocks that were read at once. */
+	struct window {
+		uint8_t *pages; /* LOG_RUN */
+		uint64_t first;
+		unsigned count;
+	} windows[SEGMENT_COLUMNS_MAX];
+	const uint8_t *page; /* the last block that was opened, in a window */
+	uint8_t *data;	     /* of a record, to be checked */
+	uint64_t last;	     /* of the chain's last whole group; log_head - 1: none */
 	uint64_t durable;
 	uint64_t records; /* of the blocks up to `last`, at least */
 	uint64_t max_seq;
+	unsigned bad;		  /* columns that did not have the last block that was opened */
+	uint64_t end;		  /* number of the first block that does not continue the chain */
+	uint64_t end_generation;  /* which it would have at least */
 	struct log_header header; /* of the last block that was opened */
 };
 
@@ -27,20 +38,49 @@ static uint64_t pool_check_of(const struct pool *pool)
 	return le64_get(pool->super.pool_guid);
 }
 
-/* Opens block `number` from whichever column has it, as continuing `prev_check`. */
-static int link_open(struct replay *r, uint64_t number, uint64_t prev_check)
+/* The block as a column has it, with those behind it, which come next. NULL: it cannot be read. */
+static const uint8_t *block_read(struct replay *r, uint64_t number, unsigned column)
+{
+	const struct log *log = &r->pool->log;
+	const uint64_t vaddr = log_block_vaddr(log, number);
+	const uint64_t left = log->blocks_per_segment - number % log->blocks_per_segment;
+	struct window *w = &r->windows[column];
+	unsigned count = (unsigned)MIN(left, (uint64_t)LOG_RUN);
+
+	if (number - w->first < w->count)
+		return w->pages + (number - w->first) * PAGE_BYTES;
+	w->count = 0;
+	while (raid_read(&r->pool->raid, vaddr, count, column, w->pages) < 0) {
+		if (count == 1)
+			return NULL;
+		count = 1; /* a neighbour may be to blame */
+	}
+	w->first = number;
+	w->count = count;
+	return w->pages;
+}
+
+/* Opens block `number` from whichever column has it; `prev_check`: only as continuing that. */
+static int link_open(struct replay *r, uint64_t number, const uint64_t *prev_check)
 {
 	struct pool *pool = r->pool;
 	const uint64_t vaddr = log_block_vaddr(&pool->log, number);
 	const struct segment *segment = space_segment(pool->space, vaddr_segment(vaddr));
 	const unsigned online = raid_columns_online(&pool->raid, segment);
 
+	r->bad = 0;
 	for (unsigned c = 0; c < segment->column_count; c++) {
-		if (!(online >> c & 1) || raid_read(&pool->raid, vaddr, 1, c, r->page) < 0)
+		const uint8_t *page = online >> c & 1 ? block_read(r, number, c) : NULL;
+		struct log_header header;
+
+		if (!page || log_block_open(page, pool_check_of(pool), number, &header) < 0 ||
+		    (prev_check && header.prev_check != *prev_check)) {
+			r->bad |= (online & 1U << c);
 			continue;
-		if (log_block_open(r->page, pool_check_of(pool), number, &r->header) == 0 &&
-		    r->header.prev_check == prev_check)
-			return 0;
+		}
+		r->page = page;
+		r->header = header;
+		return 0;
 	}
 	return -ENOENT;
 }
@@ -54,7 +94,9 @@ static int chain(struct replay *r, uint64_t last, int (*block)(struct replay *r)
 	int result = 0;
 
 	for (uint64_t n = s->log_head; result == 0 && n <= last; n++) {
-		if (n - s->log_head >= r->pool->log.ring_blocks || link_open(r, n, prev) < 0 ||
+		r->end = n;
+		r->end_generation = generation;
+		if (n - s->log_head >= r->pool->log.ring_blocks || link_open(r, n, &prev) < 0 ||
 		    r->header.generation < generation)
 			return 0;
 		prev = r->header.check;
@@ -72,6 +114,28 @@ static int scan_block(struct replay *r)
 	if (r->header.durable_upto > r->durable)
 		r->durable = r->header.durable_upto;
 	return 0;
+}
+
+/*
+ * The chain ends where power was cut, or where a block is damaged: a later block that says that it
+ * was durable tells. Blocks that come and go with the same cut say so of none behind its end, and
+ * those that an import gave up are of lower generations.
+ */
+static bool end_damaged(struct replay *r)
+{
+	const uint64_t head = r->pool->super.log_head;
+	unsigned missing = 0;
+
+	for (uint64_t n = r->end + 1;
+	     missing < DAMAGE_BLOCKS && n - head < r->pool->log.ring_blocks; n++) {
+		missing++;
+		if (link_open(r, n, NULL) < 0 || r->header.generation < r->end_generation)
+			continue;
+		if (r->header.durable_upto >= r->end)
+			return true;
+		missing = 0;
+	}
+	return false;
 }
 
 /* --- Groups that may never have been acknowledged ----------------------------------------------
@@ -219,12 +283,26 @@ static int apply(struct replay *r, const struct log_record *record)
 	return -EUCLEAN;
 }
 
+/* A copy that is not there although the block was durable. The next checkpoint lets go of it. */
+static void bad_count(struct replay *r)
+{
+	struct pool *pool = r->pool;
+	const uint64_t vaddr = log_block_vaddr(&pool->log, r->header.number);
+	const struct segment *segment = space_segment(pool->space, vaddr_segment(vaddr));
+
+	for (unsigned c = 0; r->header.number <= r->durable && c < segment->column_count; c++) {
+		if (r->bad >> c & 1)
+			pool->raid.drives[segment->columns[c].drive].info.check_errors++;
+	}
+}
+
 static int apply_block(struct replay *r)
 {
 	struct log_record record;
 	size_t at = 0;
 	int result;
 
+	bad_count(r);
 	do {
 		result = log_record_decode(r->page + LOG_HEADER_BYTES, r->header.used_bytes, &at,
 					   &record);
@@ -241,6 +319,8 @@ static int run(struct replay *r)
 
 	r->last = s->log_head - 1;
 	result = chain(r, UINT64_MAX - 1, scan_block);
+	if (result == 0 && end_damaged(r))
+		return -EBADMSG;
 	if (result == 0 && r->last > r->durable &&
 	    !(r->pool->barriers_off & POOL_BARRIER_LOG_VERIFY)) {
 		const uint64_t last = r->last;
@@ -256,9 +336,35 @@ static int run(struct replay *r)
 	return result < 0 ? result : chain(r, r->last, apply_block);
 }
 
+static int failure(const struct replay *r, int result, struct err *err)
+{
+	const struct super *s = &r->pool->super;
+	const unsigned long long ckpt = s->ckpt;
+
+	switch (result) {
+	case -ENOBUFS:
+		return err_set(err, -ENOMEM,
+			       "the log of pool '%s' needs more memory: give quoind more with "
+			       "--memory",
+			       s->pool_name);
+	case -EBADMSG:
+		return err_set(err, -EUCLEAN,
+			       "block %llu of the log of pool '%s' is damaged, and what was "
+			       "flushed after it cannot be had: import with --rewind %llu to go "
+			       "back to the last checkpoint; what came later is lost then",
+			       (unsigned long long)r->end, s->pool_name, ckpt);
+	default:
+		return err_set(err, result,
+			       "the log of pool '%s' is damaged: import with --rewind %llu to go "
+			       "back to the last checkpoint; what came later is lost then",
+			       s->pool_name, ckpt);
+	}
+}
+
 int replay(struct pool *pool, struct log_position *ret, struct err *err)
 {
 	struct replay r = {.pool = pool};
+	uint8_t *memory;
 	int result = -ENOMEM;
 
 	*ret = (struct log_position){
@@ -267,20 +373,17 @@ int replay(struct pool *pool, struct log_position *ret, struct err *err)
 		.tail = pool->super.log_head,
 		.generation = pool->super.log_generation,
 	};
-	r.page = aligned_alloc(PAGE_BYTES, PAGE_BYTES);
-	r.data = aligned_alloc(PAGE_BYTES, PAGE_BYTES);
-	if (r.page && r.data)
+	memory =
+		aligned_alloc(PAGE_BYTES, (size_t)(1 + SEGMENT_COLUMNS_MAX * LOG_RUN) * PAGE_BYTES);
+	if (memory) {
+		r.data = memory;
+		for (unsigned c = 0; c < SEGMENT_COLUMNS_MAX; c++)
+			r.windows[c].pages = memory + (size_t)(1 + c * LOG_RUN) * PAGE_BYTES;
 		result = run(&r);
-	free(r.page);
-	free(r.data);
+	}
+	free(memory);
 	if (result < 0)
-		return err_set(err, result == -ENOBUFS ? -ENOMEM : result,
-			       result == -ENOBUFS
-				       ? "the log of pool '%s' needs more memory: give quoind more "
-					 "with --memory"
-				       : "the log of pool '%s' is damaged: import with --rewind to "
-					 "go back to the last checkpoint",
-			       pool->super.pool_name);
+		return failure(&r, result, err);
 	if (r.last >= pool->super.log_head) {
 		ret->next = r.last + 1;
 		ret->prev_check = r.header.check;

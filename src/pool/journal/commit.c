@@ -40,7 +40,10 @@ static void waiters_tell(struct log *log, int result)
 /* Nothing was appended since the last durable group: there is nothing to wait for. */
 static bool nothing_to_do(const struct log *log)
 {
-	return log->records == 0 && log->durable_upto + 1 == log->fill;
+	const uint64_t last = log->fill - 1;
+
+	return log->records == 0 && (log->durable_upto == last ||
+				     (log->settled == last && log->durable_upto + 1 == last));
 }
 
 static void start(struct log *log)
@@ -141,8 +144,8 @@ static void settle(struct loop_timer *timer)
 	    log->durable_upto + 1 != log->fill || !log_has_room(log, 1))
 		return;
 	log_seal(log, LOG_GROUP_END);
+	log->settled = log->fill - 1;
 	log_write_out(log, 0);
-	log->durable_upto = log->fill - 1;
 }
 
 void log_commit_init(struct log *log)

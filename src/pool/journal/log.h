@@ -52,14 +52,15 @@ struct log {
 	uint32_t life; /* of this import: in every block */
 	uint64_t generation;
 
-	uint64_t tail;				  /* blocks below may be overwritten */
-	uint64_t durable_upto;			  /* last block of the last durable group */
-	uint64_t first_unfinished;		  /* all blocks below are on the drives */
-	uint64_t first_unwritten;		  /* all blocks below were submitted */
-	uint64_t fill;				  /* the block being filled */
-	struct log_header header;		  /* of the block being filled */
-	uint64_t prev_check;			  /* of block fill - 1 */
-	uint64_t records;			  /* appended since the last group's end */
+	uint64_t tail;		   /* blocks below may be overwritten */
+	uint64_t durable_upto;	   /* last block of the last durable group */
+	uint64_t settled;	   /* the empty block that says so: it need not be durable itself */
+	uint64_t first_unfinished; /* all blocks below are on the drives */
+	uint64_t first_unwritten;  /* all blocks below were submitted */
+	uint64_t fill;		   /* the block being filled */
+	struct log_header header;  /* of the block being filled */
+	uint64_t prev_check;	   /* of block fill - 1 */
+	uint64_t records;	   /* appended since the last group's end */
 	uint64_t finished_bits[LOG_BUFFERS / 64]; /* of the window from first_unfinished */
 	uint8_t *buffers;
 
