@@ -125,14 +125,16 @@ int rig_open(struct engine_rig *rig)
 		.rewind_to = rig->rewind_to,
 		.force = rig->force,
 		.host_id = {rig->host},
-		.seed = random_u64(&rig->random) | 1,
+		.read_only = rig->read_only,
+		.seed = rig->seed_open ? rig->seed_open : random_u64(&rig->random) | 1,
 	};
 	struct err err = {.code = 0};
 	int r;
 
 	params_of(rig, drives);
 	r = pool_open(&params, &rig->pool, &err);
-	if (r < 0)
+	snprintf(rig->problem, sizeof(rig->problem), "%.255s", r < 0 ? err.text : "");
+	if (r < 0 && !rig->quiet)
 		fprintf(stderr, "seed %llu: open: %s\n", (unsigned long long)rig->seed, err.text);
 	return r;
 }

@@ -26,6 +26,10 @@ struct engine_rig {
 	uint64_t rewind_to; /* of the next rig_open() */
 	uint8_t host;
 	bool force;
+	bool read_only;
+	bool quiet;	    /* an open that fails is not told */
+	uint64_t seed_open; /* of the next rig_open(); 0: another each time */
+	char problem[256];  /* what the last rig_open() said */
 };
 
 /* Drives of `size_bytes`; no pool yet. */
