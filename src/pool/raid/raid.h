@@ -165,7 +165,7 @@ struct super_candidate {
 };
 /*
  * All superblocks of the newest SPACE_KEEP + 1 checkpoints on the drive, newest first, at most
- * `max`. Returns the number, or negative errno: -ENOENT (none), -ENOTSUP (only newer formats;
+ * `max`. Returns the number, or negative errno: -ENOENT (none), -ENOTSUP (one of a newer format;
  * candidates[0].super.version, features), -EUCLEAN (only damaged ones), -EIO.
  * `ret_lost`, when there is one: bit per slot that had a superblock, of which neither ring has a
  * copy that is whole. A torn write does not do that: a back copy is written when the front is.

@@ -102,12 +102,14 @@ static int read_rings(struct ring_reader *reader)
 {
 	for (unsigned slot = 0; slot < 2 * SUPER_RING_SLOTS; slot += READ_SLOTS)
 		read_piece(reader, slot >= SUPER_RING_SLOTS, slot % SUPER_RING_SLOTS);
-	if (reader->count > 0)
-		return (int)reader->count;
+	/* Which of them is the newest it does not say to us: those that can be read are old ones.
+	 */
 	if (reader->newer > 0) {
 		reader->candidates[0].super = reader->newer_super;
 		return -ENOTSUP;
 	}
+	if (reader->count > 0)
+		return (int)reader->count;
 	if (reader->damaged > 0)
 		return -EUCLEAN;
 	/* What could not be read may have been one: only a drive that was read whole has none. */

@@ -402,6 +402,28 @@ static void torn_superblocks(void **state)
 	with_rig(2, torn_body);
 }
 
+/* A newer version had the pool: what it left of our format is old. */
+static void newer_body(void *arg)
+{
+	struct raid_rig *rig = arg;
+	struct super_candidate *found = calloc(8, sizeof(*found));
+	struct super super;
+
+	super_make(rig, &super, 7);
+	assert_int_equal(raid_super_write(&rig->raid, &super), 0);
+	super_make(rig, &super, 8);
+	super.incompat = 1;
+	assert_int_equal(raid_super_write(&rig->raid, &super), 0);
+	assert_int_equal(super_scan(rig, 0, found), -ENOTSUP);
+	assert_int_equal(found[0].super.incompat, 1);
+	free(found);
+}
+
+static void newer_superblock(void **state)
+{
+	with_rig(2, newer_body);
+}
+
 static void super_errors_body(void *arg)
 {
 	struct raid_rig *rig = arg;
@@ -453,6 +475,7 @@ int main(void)
 		cmocka_unit_test(labels),
 		cmocka_unit_test(torn_superblocks),
 		cmocka_unit_test(super_errors),
+		cmocka_unit_test(newer_superblock),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
