@@ -121,6 +121,16 @@ static int owner_check(const struct import *im, struct err *err)
 	return 0;
 }
 
+static int features_check(const struct import *im, struct err *err)
+{
+	if (!(im->super.ro_compat & ~FEATURES_RO_COMPAT) || im->params->read_only)
+		return 0;
+	return err_set(err, -ENOTSUP,
+		       "pool '%s' has features that this version can read only: import it "
+		       "read-only, or use a newer quoind",
+		       im->super.pool_name);
+}
+
 int import_choose(struct import *im, struct err *err)
 {
 	uint64_t below = UINT64_MAX;
@@ -145,5 +155,6 @@ int import_choose(struct import *im, struct err *err)
 			break;
 		below = im->older[im->older_count++].ckpt;
 	}
-	return owner_check(im, err);
+	r = features_check(im, err);
+	return r < 0 ? r : owner_check(im, err);
 }

@@ -26,6 +26,7 @@
 #include <quoin/base_assert.h>
 
 #include "engine_rig.h"
+#include "format/super.h"
 #include "image_text.h"
 
 #define DRIVE_BYTES (48 * MiB)
@@ -393,6 +394,54 @@ static void old_pools_open(void **state)
 	}
 }
 
+/* A newer version left a feature that we need not know to read. */
+static void feature_add(struct image *image)
+{
+	unsigned found = 0;
+
+	for (unsigned i = 0; i < image->page_count; i++) {
+		uint8_t *bytes = image->pages[i].bytes;
+		const uint64_t at = image->pages[i].number * IMAGE_PAGE;
+		const bool back = at > DRIVE_BYTES / 2;
+		const unsigned slot =
+			(unsigned)((at - super_offset(DRIVE_BYTES, back, 0)) / IMAGE_PAGE);
+		struct super super;
+
+		if (at < super_offset(DRIVE_BYTES, back, 0) || slot >= SUPER_RING_SLOTS ||
+		    super_decode(bytes, back, slot, &super) < 0)
+			continue;
+		super.ro_compat = UINT64_C(1) << 63;
+		super_encode(&super, back, bytes);
+		found++;
+	}
+	assert_true(found >= 6);
+}
+
+static void look_only(void *arg)
+{
+	struct bench *b = arg;
+
+	b->rig.quiet = true;
+	assert_int_equal(rig_open(&b->rig), -ENOTSUP);
+	look(b);
+}
+
+static void unknown_features_are_read_only(void **state)
+{
+	struct bench *b = malloc(sizeof(*b));
+	char path[512];
+
+	bench_init(b, &goldens[0]);
+	snprintf(path, sizeof(path), "%s/%s.image", directory, goldens[0].name);
+	assert_true(image_read(b->image, path));
+	content_read(b, b->content);
+	feature_add(b->image);
+	rig_run(&b->rig, image_put, b);
+	rig_run(&b->rig, look_only, b);
+	bench_fini(b);
+	free(b);
+}
+
 static void files_write(struct bench *b, const char *to)
 {
 	FILE *image = file_open(to, b->golden->name, "image", "w");
@@ -455,6 +504,7 @@ int main(int argc, char **argv)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(new_pools_are_the_same),
 		cmocka_unit_test(old_pools_open),
+		cmocka_unit_test(unknown_features_are_read_only),
 	};
 
 	directory = argc > 1 ? argv[1] : "tests/unit/pool/golden";
