@@ -270,6 +270,23 @@ static int trees_open(struct import *im, struct err *err)
 	return import_trees(im, err);
 }
 
+/*
+ * What was replayed may be in the caches of the drives only, if the last host died and its drives
+ * lived on. From now on it counts as durable.
+ */
+static int replayed_flush(struct pool *pool)
+{
+	struct raid_flush *flush;
+	int r;
+
+	if (pool->replayed == 0 || pool->read_only)
+		return 0;
+	flush = calloc(1, sizeof(*flush));
+	r = flush ? raid_flush_run(&pool->raid, flush, true) : -ENOMEM;
+	free(flush);
+	return r;
+}
+
 static int log_open(struct import *im, struct err *err)
 {
 	struct pool *pool = im->pool;
@@ -283,6 +300,8 @@ static int log_open(struct import *im, struct err *err)
 		log_give_up(im, &position);
 	else
 		r = replay(pool, &position, err);
+	if (r == 0)
+		r = replayed_flush(pool);
 	if (r == 0)
 		r = log_start(&pool->log, &position);
 	volumes_recount(pool);

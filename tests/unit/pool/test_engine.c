@@ -692,6 +692,88 @@ static void lost_blocks_are_no_damage(void **state)
 	free(life);
 }
 
+/* --- The process dies, the drive's cache does not
+ * -------------------------------------------------
+ */
+
+struct heir {
+	struct life *life;
+	struct engine_rig rig; /* of the next process */
+	bool flushed;
+};
+
+static void dying_flush(void *arg)
+{
+	struct heir *heir = arg;
+
+	/* Never answered: its process is gone by then. */
+	if (rig_io(&heir->life->volume, BLOCK_FLUSH, 0, NULL, 0) == 0)
+		heir->flushed = true;
+}
+
+/*
+ * The log block of a commit is on the drive, its data in the drive's cache, when the process dies.
+ * The next one replays it; what it shows, and then flushes, must outlive the power.
+ */
+static void inherit(void *arg)
+{
+	struct heir *heir = arg;
+	struct life *life = heir->life;
+	struct rig_volume volume;
+	uint8_t *data = aligned_alloc(RIG_BLOCK, RIG_BLOCK);
+
+	fill(data, 1);
+	assert_int_equal(rig_io(&life->volume, BLOCK_WRITE, 0, data, RIG_BLOCK), 0);
+	assert_int_equal(fiber_start(life->rig.loop, false, dying_flush, heir, NULL), 0);
+	assert_int_equal(fiber_sleep_ns(2 * NS_PER_MS), 0);
+	assert_false(heir->flushed);
+	heir->rig = life->rig;
+	assert_int_equal(rig_open(&heir->rig), 0);
+	assert_int_equal(rig_volume_open(&heir->rig, "vol", &volume), 0);
+	assert_int_equal(rig_io(&volume, BLOCK_READ, 0, data, RIG_BLOCK), 0);
+	assert_int_equal(stamp_of(life, 0, data), 1);
+	assert_int_equal(rig_io(&volume, BLOCK_FLUSH, 0, NULL, 0), 0);
+	rig_power_cut(&life->rig);
+	rig_volume_close(&volume);
+	rig_close(&heir->rig);
+	rig_volume_close(&life->volume);
+	rig_close(&life->rig);
+	free(data);
+}
+
+static void inherit_check(void *arg)
+{
+	struct life *life = arg;
+	uint32_t got[BLOCKS];
+
+	assert_int_equal(rig_open(&life->rig), 0);
+	read_all(life, "vol", got);
+	assert_int_equal(got[0], 1);
+	assert_int_equal(rig_close(&life->rig), 0);
+}
+
+static void replayed_is_flushed(void **state)
+{
+	/* So that the import's checkpoint does not do it in time. */
+	const struct disk_sim_fault slow = {
+		.kind = DISK_SIM_STALL, .ops = 1U << DISK_FLUSH, .argument = 20 * NS_PER_MS};
+	struct life *life = malloc(sizeof(*life));
+	struct disk_sim_plan plan = disk_sim_plan_default();
+	struct heir heir = {.life = life};
+
+	plan.survive_percent = 0;
+	plan.write_back_percent = 0;
+	life_init(life, 1, 16 * BLOCKS);
+	disk_sim_plan_set(life->rig.drives[0], &plan);
+	assert_int_equal(disk_sim_fault_add(life->rig.drives[0], &slow), 0);
+	rig_run(&life->rig, inherit, &heir);
+	disk_sim_faults_clear(life->rig.drives[0]);
+	rig_power_on(&life->rig);
+	rig_run(&life->rig, inherit_check, life);
+	rig_fini(&life->rig);
+	free(life);
+}
+
 /* --- The table of segments ----------------------------------------------------------------------
  */
 
@@ -760,6 +842,7 @@ int main(void)
 		cmocka_unit_test(one_host_at_a_time),
 		cmocka_unit_test(full_deltas_are_replayed),
 		cmocka_unit_test(lost_blocks_are_no_damage),
+		cmocka_unit_test(replayed_is_flushed),
 		cmocka_unit_test(table_of_segments_is_found),
 	};
 
