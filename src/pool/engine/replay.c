@@ -11,18 +11,20 @@
 
 #include "engine/import.h"
 
+#define WINDOW_BYTES (LOG_RUN * PAGE_BYTES)
 #define DAMAGE_BLOCKS (2 * LOG_RUN) /* in a row, that may be damaged and are noticed */
+
+/* Slots of a column that were read at once: what is asked for next lies behind them, mostly. */
+struct window {
+	uint8_t *pages; /* LOG_RUN */
+	uint64_t vaddr;
+	unsigned count;
+};
 
 struct replay {
 	struct pool *pool;
-	/* Of each column, blocks that were read at once. */
-	struct window {
-		uint8_t *pages; /* LOG_RUN */
-		uint64_t first;
-		unsigned count;
-	} windows[SEGMENT_COLUMNS_MAX];
+	struct window log[SEGMENT_COLUMNS_MAX], data[SEGMENT_COLUMNS_MAX];
 	const uint8_t *page; /* the last block that was opened, in a window */
-	uint8_t *data;	     /* of a record, to be checked */
 	uint64_t last;	     /* of the chain's last whole group; log_head - 1: none */
 	uint64_t durable;
 	uint64_t records; /* of the blocks up to `last`, at least */
@@ -38,24 +40,23 @@ static uint64_t pool_check_of(const struct pool *pool)
 	return le64_get(pool->super.pool_guid);
 }
 
-/* The block as a column has it, with those behind it, which come next. NULL: it cannot be read. */
-static const uint8_t *block_read(struct replay *r, uint64_t number, unsigned column)
+/* The slot as a column has it. NULL: it cannot be read. */
+static const uint8_t *slot_read(struct replay *r, struct window *windows, uint64_t vaddr,
+				unsigned column)
 {
-	const struct log *log = &r->pool->log;
-	const uint64_t vaddr = log_block_vaddr(log, number);
-	const uint64_t left = log->blocks_per_segment - number % log->blocks_per_segment;
-	struct window *w = &r->windows[column];
-	unsigned count = (unsigned)MIN(left, (uint64_t)LOG_RUN);
+	const struct segment *segment = space_segment(r->pool->space, vaddr_segment(vaddr));
+	struct window *w = &windows[column];
+	unsigned count = MIN(segment->slot_count - vaddr_slot(vaddr), (unsigned)LOG_RUN);
 
-	if (number - w->first < w->count)
-		return w->pages + (number - w->first) * PAGE_BYTES;
+	if (vaddr - w->vaddr < w->count)
+		return w->pages + (vaddr - w->vaddr) * PAGE_BYTES;
 	w->count = 0;
 	while (raid_read(&r->pool->raid, vaddr, count, column, w->pages) < 0) {
 		if (count == 1)
 			return NULL;
 		count = 1; /* a neighbour may be to blame */
 	}
-	w->first = number;
+	w->vaddr = vaddr;
 	w->count = count;
 	return w->pages;
 }
@@ -70,7 +71,7 @@ static int link_open(struct replay *r, uint64_t number, const uint64_t *prev_che
 
 	r->bad = 0;
 	for (unsigned c = 0; c < segment->column_count; c++) {
-		const uint8_t *page = online >> c & 1 ? block_read(r, number, c) : NULL;
+		const uint8_t *page = online >> c & 1 ? slot_read(r, r->log, vaddr, c) : NULL;
 		struct log_header header;
 
 		if (!page || log_block_open(page, pool_check_of(pool), number, &header) < 0 ||
@@ -155,8 +156,9 @@ static bool data_good(struct replay *r, const struct log_record *record)
 	segment = space_segment(pool->space, vaddr_segment(vaddr));
 	online = raid_columns_online(&pool->raid, segment);
 	for (unsigned c = 0; c < segment->column_count; c++) {
-		if ((online >> c & 1) && raid_read(&pool->raid, vaddr, 1, c, r->data) == 0 &&
-		    entry_check_matches(r->data, record->entry))
+		const uint8_t *page = online >> c & 1 ? slot_read(r, r->data, vaddr, c) : NULL;
+
+		if (page && entry_check_matches(page, record->entry))
 			return true;
 	}
 	return false;
@@ -373,12 +375,12 @@ int replay(struct pool *pool, struct log_position *ret, struct err *err)
 		.tail = pool->super.log_head,
 		.generation = pool->super.log_generation,
 	};
-	memory =
-		aligned_alloc(PAGE_BYTES, (size_t)(1 + SEGMENT_COLUMNS_MAX * LOG_RUN) * PAGE_BYTES);
+	memory = aligned_alloc(PAGE_BYTES, (size_t)2 * SEGMENT_COLUMNS_MAX * WINDOW_BYTES);
 	if (memory) {
-		r.data = memory;
-		for (unsigned c = 0; c < SEGMENT_COLUMNS_MAX; c++)
-			r.windows[c].pages = memory + (size_t)(1 + c * LOG_RUN) * PAGE_BYTES;
+		for (unsigned c = 0; c < SEGMENT_COLUMNS_MAX; c++) {
+			r.log[c].pages = memory + (size_t)2 * c * WINDOW_BYTES;
+			r.data[c].pages = r.log[c].pages + WINDOW_BYTES;
+		}
 		result = run(&r);
 	}
 	free(memory);

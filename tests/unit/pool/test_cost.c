@@ -49,6 +49,16 @@ struct bench {
 	struct cost before, cost;
 };
 
+static struct disk_sim_plan plan_make(void)
+{
+	struct disk_sim_plan plan = disk_sim_plan_default();
+
+	plan.latency_min_ns = LATENCY_NS;
+	plan.latency_max_ns = LATENCY_NS;
+	plan.write_back_percent = 0;
+	return plan;
+}
+
 /* --- Counting -------------------------------------------------------------------------------- */
 
 static uint64_t drive_writes(const struct bench *b)
@@ -422,6 +432,37 @@ static void open_cost(struct bench *b)
 	assert_int_equal(rig_volume_open(&b->rig, "vol", &b->volume), 0);
 }
 
+static void cut_short(void *arg)
+{
+	struct bench *b = arg;
+	struct disk_sim_plan plan = plan_make();
+
+	for (unsigned i = 0; i < MANY; i++)
+		write_blocks(b, 0, i, 1);
+	/* Nobody says that it was durable, so the data must be looked at; and it is there. */
+	plan.survive_percent = 100;
+	for (unsigned i = 0; i < b->rig.drive_count; i++)
+		disk_sim_plan_set(b->rig.drives[i], &plan);
+	flush(b);
+	rig_power_cut(&b->rig);
+	rig_volume_close(&b->volume);
+	rig_close(&b->rig);
+}
+
+/* Each block of the log is read three times, and the data it names: all in runs. */
+static void import_cost(void *arg)
+{
+	struct bench *b = arg;
+
+	b->before = (struct cost){.labels = drive_writes(b), .ns = loop_now_ns(b->rig.loop)};
+	assert_int_equal(rig_open(&b->rig), 0);
+	end(b, "import, 2048 blocks in the log", 1);
+	assert_in_range(b->cost.reads, 64, 150 + b->snapshots / 6);
+	assert_in_range(b->cost.flushes, b->rig.drive_count, b->rig.drive_count);
+	assert_in_range(b->cost.ns, 0, 200 * LATENCY_NS);
+	assert_int_equal(rig_volume_open(&b->rig, "vol", &b->volume), 0);
+}
+
 /* --- The tests -------------------------------------------------------------------------------- */
 
 static void bench_begin(void *arg)
@@ -446,13 +487,10 @@ static void bench_end(void *arg)
 
 static void bench_init(struct bench *b, unsigned drives, uint64_t drive_bytes)
 {
-	struct disk_sim_plan plan = disk_sim_plan_default();
+	const struct disk_sim_plan plan = plan_make();
 
 	memset(b, 0, sizeof(*b));
 	rig_init(&b->rig, 1, drives, drive_bytes);
-	plan.latency_min_ns = LATENCY_NS;
-	plan.latency_max_ns = LATENCY_NS;
-	plan.write_back_percent = 0;
 	for (unsigned i = 0; i < drives; i++)
 		disk_sim_plan_set(b->rig.drives[i], &plan);
 	b->rig.mirror = drives > 1;
@@ -493,6 +531,9 @@ static void operations(unsigned drives, unsigned snapshots)
 	b->next = snapshots;
 	rig_run(&b->rig, bench_begin, b);
 	rig_run(&b->rig, all, b);
+	rig_run(&b->rig, cut_short, b);
+	rig_power_on(&b->rig);
+	rig_run(&b->rig, import_cost, b);
 	rig_run(&b->rig, bench_end, b);
 	bench_fini(b);
 	free(b);
