@@ -94,6 +94,12 @@ void bench_host_close(struct bench_host *bench);
 MUST_CHECK int bench_drive(struct bench_host *bench, struct bench_point point, unsigned run_ms,
 			   struct bench_result *ret);
 
+/* The first two CPUs we may use; -1: there is only one. */
+void bench_choose_cpus(int *client, int *worker);
+
+/* Pins this thread, or with -1 lets it run everywhere again (fio inherits that). */
+void bench_pin(int cpu);
+
 /* --- fio.c -------------------------------------------------------------------------------- */
 
 bool bench_fio_there(void);

@@ -14,6 +14,7 @@
 #include <quoin/base_size.h>
 
 #include "bench.h"
+#include "versus.h"
 
 #define FILE_SIZE (1 * GiB)
 #define FILE_SIZE_QUICK (256 * MiB)
@@ -25,6 +26,7 @@ static const unsigned depths_versus[] = {1, 32};
 
 static const char usage_text[] =
 	"usage: quoin-bench nvme [OPTION...]\n"
+	"       quoin-bench pool [OPTION...]    (see quoin-bench pool --help)\n"
 	"\n"
 	"Measures quoind's NVMe disks with a client in user space. Judges nothing.\n"
 	"\n"
@@ -52,26 +54,26 @@ struct context {
 
 /* --- CPUs --------------------------------------------------------------------------------- */
 
-static void choose_cpus(struct bench_options *options)
+void bench_choose_cpus(int *client, int *worker)
 {
 	cpu_set_t set;
 
-	options->client_cpu = -1;
-	options->worker_cpu = -1;
+	*client = -1;
+	*worker = -1;
 	if (sched_getaffinity(0, sizeof(set), &set) < 0 || CPU_COUNT(&set) < 2)
 		return;
-	for (int cpu = 0; cpu < CPU_SETSIZE && options->worker_cpu < 0; cpu++) {
+	for (int cpu = 0; cpu < CPU_SETSIZE && *worker < 0; cpu++) {
 		if (!CPU_ISSET(cpu, &set))
 			continue;
-		if (options->client_cpu < 0)
-			options->client_cpu = cpu;
+		if (*client < 0)
+			*client = cpu;
 		else
-			options->worker_cpu = cpu;
+			*worker = cpu;
 	}
 }
 
 /* Pins this thread, or lets it run everywhere again (fio inherits that). */
-static void pin(int cpu)
+void bench_pin(int cpu)
 {
 	cpu_set_t set;
 
@@ -221,9 +223,9 @@ static int versus_point(struct context *c, const char *file, struct bench_point 
 		if (error)
 			return error;
 		quoin[i] = result.iops;
-		pin(-1);
+		bench_pin(-1);
 		error = bench_fio(file, point, ms, &fio[i]);
-		pin(c->options.client_cpu);
+		bench_pin(c->options.client_cpu);
 		if (error)
 			return error;
 		ratio[i] = quoin[i] / fio[i];
@@ -282,7 +284,7 @@ static int run(struct context *c)
 	int error = 0;
 
 	c->bench.daemon = &c->daemon;
-	choose_cpus(&c->options);
+	bench_choose_cpus(&c->options.client_cpu, &c->options.worker_cpu);
 	if (c->options.target_count == 0) {
 		c->options.targets[c->options.target_count++] = "null:64G";
 		error = make_file(c, spec, sizeof(spec));
@@ -297,7 +299,7 @@ static int run(struct context *c)
 	c->daemon.workers = 1;
 	error = daemon_start(&c->daemon);
 	if (!error) {
-		pin(c->options.client_cpu);
+		bench_pin(c->options.client_cpu);
 		report_begin(&c->options);
 		error = measure_all(c);
 	}
@@ -421,6 +423,8 @@ int main(int argc, char **argv)
 	struct context *c = calloc(1, sizeof(*c));
 	int error;
 
+	if (argc > 1 && strcmp(argv[1], "pool") == 0)
+		return versus_main(argc - 1, argv + 1);
 	if (!c)
 		return 1;
 	c->dir = tmp ? tmp : "/var/tmp";

@@ -18,7 +18,8 @@ struct daemon {
 	char program[512];
 	char dir[DAEMON_PATH_MAX]; /* state, sockets and the log live here */
 	char api[DAEMON_PATH_MAX];
-	char cpus[32]; /* "" = not pinned */
+	char cpus[32];	 /* "" = not pinned */
+	char memory[16]; /* as in --memory; "" = its default */
 	unsigned workers;
 };
 

@@ -117,6 +117,10 @@ NO_RETURN static void exec_daemon(const struct daemon *daemon)
 		argv[n++] = "--cpus";
 		argv[n++] = daemon->cpus;
 	}
+	if (daemon->memory[0]) {
+		argv[n++] = "--memory";
+		argv[n++] = daemon->memory;
+	}
 	setenv("XDG_RUNTIME_DIR", runtime, 1);
 	fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	dup2(fd, STDOUT_FILENO);
