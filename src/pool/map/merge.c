@@ -69,6 +69,7 @@ int merge_replace(struct merger *merger, struct page_ref *ref, const uint8_t *pa
 		merge->sink->page_born(merge->sink, new.ptr.vaddr);
 	}
 	if (old.vaddr != 0) {
+		pages_cool(merge->pages, &old);
 		error = merge->sink->page_killed(merge->sink, old.vaddr, old.epoch);
 		if (error)
 			return error;

@@ -4,7 +4,9 @@
  *
  * A page never changes in its slot, so the cache needs no write-back and no invalidation: it is
  * keyed by slot and check, and a slot that was reused has another check. Replacement is CLOCK with
- * one bit. All memory is taken at start.
+ * one bit: set by who asks for the page and for what was just written, not for what was just read,
+ * so that one pass over a large tree does not drive out what is asked for often. All memory is
+ * taken at start.
  *
  * A page is good when its check fits. A bad copy is read from the other column, the bad one is
  * rewritten from the good one and counted (drive.info.check_errors). Two bad copies: -EUCLEAN.
@@ -86,6 +88,12 @@ MUST_CHECK int pages_drain(struct pages *pages);
 
 /* [fiber] Waits until no fetch is under way, those of pages_prefetch() included. */
 void pages_quiesce(struct pages *pages);
+
+/*
+ * A newer page stands for this one, which only readers of the last checkpoint still want: its place
+ * in the cache goes first.
+ */
+void pages_cool(struct pages *pages, const struct node_ptr *ptr);
 
 /* Frees the page's slot in this checkpoint (space_unref). */
 void pages_unref(struct pages *pages, const struct node_ptr *ptr);

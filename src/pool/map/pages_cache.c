@@ -195,7 +195,16 @@ static struct cached_page *victim(struct pages *pages)
 	}
 }
 
-void pages_insert(struct pages *pages, const struct page_key *key, const uint8_t *page)
+void pages_cool(struct pages *pages, const struct node_ptr *ptr)
+{
+	struct cached_page *cached = cached_find(pages, ptr->vaddr);
+
+	if (cached && memcmp(cached->key.check, ptr->check, sizeof(ptr->check)) == 0)
+		cached->touched = false;
+}
+
+void pages_insert(struct pages *pages, const struct page_key *key, const uint8_t *page,
+		  bool touched)
 {
 	struct cached_page *cached = cached_find(pages, key->vaddr);
 
@@ -209,6 +218,7 @@ void pages_insert(struct pages *pages, const struct page_key *key, const uint8_t
 		*bucket = (uint32_t)(cached - pages->cached) + 1;
 	}
 	cached->key = *key;
+	cached->touched = touched;
 	memcpy(cached_data(pages, cached), page, PAGE_BYTES);
 }
 

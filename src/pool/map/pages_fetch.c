@@ -125,7 +125,7 @@ static void read_end(struct page_read *read, int result)
 	if (!reused)
 		bad_count(read);
 	if (result == 0)
-		pages_insert(pages, &read->key, read->iov.iov_base);
+		pages_insert(pages, &read->key, read->iov.iov_base, false);
 	else if (result == -EUCLEAN)
 		pages->stats.bad++;
 	while ((node = list_pop(&fetches)))

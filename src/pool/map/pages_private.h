@@ -105,7 +105,9 @@ const uint8_t *pages_find(struct pages *pages, const struct page_key *key);
 
 /* True when the cache or a run buffer knows a newer page in the slot: a stranger's. */
 bool pages_slot_reused(const struct pages *pages, const struct page_key *key);
-void pages_insert(struct pages *pages, const struct page_key *key, const uint8_t *page);
+/* `touched`: it survives the next look for a place, as if it had been asked for already. */
+void pages_insert(struct pages *pages, const struct page_key *key, const uint8_t *page,
+		  bool touched);
 
 /* Parks the running fiber until pages_wake(). Wakes are shared: look again. */
 void pages_wait(struct pages *pages);

@@ -74,7 +74,7 @@ static void run_add(struct page_run *run, struct page_ref *ref, const uint8_t pa
 	memcpy((uint8_t *)run->iov.iov_base + (size_t)run->count * PAGE_BYTES, page, PAGE_BYTES);
 	*key = page_key_of(ref);
 	run->count++;
-	pages_insert(pages, key, page);
+	pages_insert(pages, key, page, true);
 }
 
 /* Parks while all buffers are under way. NULL: writing has failed for good. */

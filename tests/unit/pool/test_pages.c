@@ -135,6 +135,31 @@ static void cache(void **state)
 	with_bench(cache_body);
 }
 
+/* A tree whose leaves are rewritten by each checkpoint stays cached: old pages go, not new ones. */
+static void rewritten_body(void *arg)
+{
+	struct bench *b = arg;
+	uint8_t page[PAGE_BYTES];
+
+	put_all(b, CACHE_PAGES - 2);
+	for (unsigned round = 0; round < 10; round++) {
+		for (unsigned i = 0; i < CACHE_PAGES - 2; i++) {
+			const struct node_ptr old = b->refs[i].ptr;
+
+			assert_int_equal(pages_read(b->pages, &b->refs[i], page), 0);
+			assert_int_equal(put(b, i), 0);
+			pages_cool(b->pages, &old);
+		}
+		assert_int_equal(pages_drain(b->pages), 0);
+	}
+	assert_int_equal(stats(b).reads, 0);
+}
+
+static void rewritten(void **state)
+{
+	with_bench(rewritten_body);
+}
+
 struct counted_fetch {
 	struct page_fetch fetch;
 	struct bench *bench;
@@ -479,6 +504,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(cache),
+		cmocka_unit_test(rewritten),
 		cmocka_unit_test(shared_fetch),
 		cmocka_unit_test(more_fetches_than_reads),
 		cmocka_unit_test(prefetch),
