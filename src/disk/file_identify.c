@@ -147,6 +147,19 @@ static uint64_t queue_number(dev_t device, const char *name)
 	return strtoull(text, NULL, 10);
 }
 
+static bool writes_through(dev_t device)
+{
+	char cache[32];
+
+	return queue_text(device, "write_cache", cache, sizeof(cache)) &&
+	       strncmp(cache, "write through", 13) == 0;
+}
+
+static bool has_fua(dev_t device)
+{
+	return queue_number(device, "fua") != 0 || writes_through(device);
+}
+
 static uint32_t clamp_u32(uint64_t value)
 {
 	return (uint32_t)MIN(value, (uint64_t)UINT32_MAX);
@@ -157,7 +170,6 @@ static int identify_device(struct file_disk *disk, dev_t device)
 	struct disk_info *info = &disk->disk.info;
 	unsigned physical = 0;
 	int logical = 0;
-	char cache[32];
 
 	if (ioctl(disk->fd, BLKSSZGET, &logical) < 0 || ioctl(disk->fd, BLKPBSZGET, &physical) < 0)
 		return -errno;
@@ -172,8 +184,8 @@ static int identify_device(struct file_disk *disk, dev_t device)
 			    clamp_u32(queue_number(device, "discard_granularity")));
 	/* BLKDISCARD is a hint; who needs zeroes asks for write zeroes. */
 	info->discard_zeroes = false;
-	info->volatile_cache = !info->direct || !queue_text(device, "write_cache", cache, 32) ||
-			       strncmp(cache, "write through", 13) != 0;
+	info->volatile_cache = !info->direct || !writes_through(device);
+	info->fua = info->direct && has_fua(device);
 	return 0;
 }
 
@@ -198,6 +210,8 @@ static void identify_regular(struct file_disk *disk, const struct stat *st)
 	info->optimal_io_bytes = unit > BLOCK_MAX ? unit : 0;
 	/* The drive below and the file system's own metadata: both need the flush. */
 	info->volatile_cache = true;
+	/* Asked of the drive below; a file system of several drives has no single one: false. */
+	info->fua = info->direct && has_fua(st->st_dev);
 	if (info->read_only || !can_punch(disk, st->st_size))
 		return;
 	info->discard_granularity_bytes = info->physical_block_bytes;

@@ -144,6 +144,7 @@ int disk_sim_open(struct disk_sim *sim, struct disk **ret_disk)
 		.iov_max = SIM_IOV_MAX,
 		.transfer_max_bytes = SIM_TRANSFER_MAX,
 		.volatile_cache = !sim->params.write_through,
+		.fua = !sim->params.no_fua,
 		.direct = true,
 		.discard_zeroes = sim->params.discard_zeroes,
 		.write_zeroes = true,

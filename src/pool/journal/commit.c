@@ -4,7 +4,8 @@
  *
  *   idle --log_commit--> gather: the group's end is sealed, blocks that were written without FUA
  *   before are waited for (a flush does not cover what has not ended) --> write: the rest goes out
- *   with FUA, the drives are flushed beside it --> all ended: waiters hear --> idle, or the next
+ *   with FUA, the drives are flushed beside it; without FUA the flush comes after --> all ended:
+ *   waiters hear --> idle, or the next
  */
 #include <errno.h>
 
@@ -54,7 +55,9 @@ static void start(struct log *log)
 		return;
 	}
 	log->committing = true;
+	log->beside = raid_has_fua(log->raid);
 	log->flushing = false;
+	log->flushed = log->barriers_off & POOL_BARRIER_LOG_FLUSH;
 	log->commit_writes = 0;
 	log_seal(log, LOG_GROUP_END);
 	log->commit_end = log->fill - 1;
@@ -95,6 +98,26 @@ static bool earlier_writes(const struct log *log)
 	return false;
 }
 
+static void flush(struct log *log)
+{
+	log->flushing = true;
+	log->flushed = true;
+	raid_flush(log->raid, &log->flush, false);
+}
+
+/* False: a write has to end first, and will call again. */
+static bool write_rest(struct log *log)
+{
+	const bool begun = log->commit_writes > 0 || log->flushing;
+
+	/* Gathering ends once: commit_end is not written yet, or the flush has begun. */
+	if (!begun && earlier_writes(log))
+		return false;
+	if (!begun && log->beside && !log->flushed)
+		flush(log);
+	return log_write_out(log, log->beside ? DISK_FUA : 0);
+}
+
 void log_commit_step(struct log *log)
 {
 	if (!log->committing) {
@@ -102,21 +125,14 @@ void log_commit_step(struct log *log)
 			log_write_out(log, 0);
 		return;
 	}
-	/* Gathering ends once: commit_end is not written yet, or the flush has begun. */
-	if (log->first_unwritten <= log->commit_end) {
-		const bool begun = log->commit_writes > 0 || log->flushing;
-
-		if (!begun && earlier_writes(log))
-			return;
-		if (!begun && !(log->barriers_off & POOL_BARRIER_LOG_FLUSH)) {
-			log->flushing = true;
-			raid_flush(log->raid, &log->flush, false);
-		}
-		if (!log_write_out(log, DISK_FUA))
-			return;
-	}
-	if (log->commit_writes == 0 && !log->flushing)
+	if (log->first_unwritten <= log->commit_end && !write_rest(log))
+		return;
+	if (log->commit_writes > 0 || log->flushing)
+		return;
+	if (log->flushed)
 		commit_end(log);
+	else
+		flush(log);
 }
 
 static void run(struct loop_task *task)

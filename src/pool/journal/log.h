@@ -6,7 +6,9 @@
  * when some have gathered (no promise), or when a commit wants them. A commit makes durable all
  * that was appended before it, and the data those records name: it seals the block under way as the
  * end of a group, writes what is not written yet with FUA, and flushes the drives at the same time:
- * one device round trip. One commit is under way at a time; who comes meanwhile shares the next.
+ * one device round trip. Where a drive has no FUA, it would be a write and a flush of its own;
+ * there the writes go first, without FUA, and one flush covers them and the data. One commit is
+ * under way at a time; who comes meanwhile shares the next.
  *
  * Invariants (log_check): durable_upto < first_unwritten <= fill; fill - tail < ring_blocks;
  * fill - first_unfinished < LOG_BUFFERS.
@@ -65,7 +67,9 @@ struct log {
 	uint8_t *buffers;
 
 	bool committing;
+	bool beside;		/* the commit's flush goes beside its writes, not after them */
 	bool flushing;		/* the commit's flush is under way */
+	bool flushed;		/* it has begun at least */
 	unsigned commit_writes; /* its writes that are */
 	uint64_t commit_end;
 	struct raid_flush flush;

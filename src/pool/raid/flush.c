@@ -57,6 +57,15 @@ void raid_flush(struct raid *raid, struct raid_flush *flush, bool all)
 	loop_task_post(raid->loop, &flush->task);
 }
 
+bool raid_has_fua(const struct raid *raid)
+{
+	for (unsigned i = 0; i < raid->drive_count; i++) {
+		if (raid_drive_online(&raid->drives[i]) && !disk_info(raid->drives[i].disk)->fua)
+			return false;
+	}
+	return true;
+}
+
 static void run_ended(struct raid_flush *flush)
 {
 	struct fiber *fiber = flush->fiber;

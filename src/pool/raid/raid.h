@@ -112,6 +112,9 @@ struct raid_flush {
 	struct loop_task task;
 };
 void raid_flush(struct raid *raid, struct raid_flush *flush, bool all);
+
+/* Can all drives in use make a write durable without a flush of all they hold? */
+bool raid_has_fua(const struct raid *raid);
 MUST_CHECK int raid_flush_run(struct raid *raid, struct raid_flush *flush, bool all);
 
 /* --- Drives --------------------------------------------------------------------------------- */

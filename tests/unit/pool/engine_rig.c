@@ -28,6 +28,7 @@ void rig_init(struct engine_rig *rig, uint64_t seed, unsigned drives, uint64_t s
 			.size_bytes = size_bytes,
 			.logical_block_bytes = 512,
 			.discard = true,
+			.no_fua = seed % 4 == 3,
 			.plan = disk_sim_plan_default(),
 		};
 

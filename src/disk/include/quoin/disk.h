@@ -35,6 +35,7 @@ struct disk_info {
 	uint32_t transfer_max_bytes;	    /* per request */
 	bool read_only;
 	bool volatile_cache; /* completed writes may be lost without a flush */
+	bool fua;	     /* DISK_FUA costs no flush of the whole drive */
 	bool rotational;
 	bool direct;	     /* past the page cache */
 	bool discard_zeroes; /* discarded blocks read as zero */

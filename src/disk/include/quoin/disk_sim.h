@@ -83,6 +83,7 @@ struct disk_sim_params {
 	uint32_t logical_block_bytes; /* 512 or 4096 */
 	uint32_t tear_bytes;	      /* 512, or 0 = a block is never torn */
 	bool write_through;	      /* no volatile cache */
+	bool no_fua; /* disk_info.fua is false; FUA does what it should all the same */
 	bool discard;
 	bool discard_zeroes; /* else a discarded block is old, zero or garbage */
 	uint64_t *sequence;  /* of traced events, shared by drives; borrowed. NULL: its own */
