@@ -2,7 +2,12 @@
 /* Checks of blocks, and the test for zeroes. */
 #include <string.h>
 
+/* Under the same names the best code for the processor that runs, where the library has it. */
+#ifdef CODEC_XXH_DISPATCH
+#include <xxh_x86dispatch.h>
+#else
 #include <xxhash.h>
+#endif
 
 #include <quoin/codec.h>
 

@@ -14,8 +14,8 @@
 static const char usage_text[] =
 	"usage: quoin-bench pool [OPTION...]\n"
 	"\n"
-	"Measures a volume of a pool beside a plain file (fio, and as an NVMe disk of quoind) and a\n"
-	"qcow2 file (qemu-storage-daemon, vhost-user-blk), turn by turn. Judges nothing.\n"
+	"Measures a volume of a pool beside a plain file (fio, and as an NVMe disk of quoind) and\n"
+	"a qcow2 file (qemu-storage-daemon, vhost-user-blk), turn by turn. Judges nothing.\n"
 	"\n"
 	"  --suite WHICH   base       reads, writes, flushes, on disks written through, and the\n"
 	"                             first writes of new ones (default)\n"
