@@ -158,11 +158,12 @@ struct rio {
 	bool bounced;	  /* into pages[], then copied */
 	uint32_t bad;	  /* bit per block: its check failed, or it could not be read */
 	uint32_t patched; /* bit per block: patch_pages[] has sectors of it, as of the lookup */
+	struct page_fetch fetch;
+	/* Not cleared when a rio is taken: most reads are of one block. */
 	uint8_t patch_masks[RIO_BLOCKS];
 	uint8_t *patch_pages[RIO_BLOCKS];
 	uint8_t *pages[RIO_BLOCKS];
 	uint8_t entries[RIO_BLOCKS][ENTRY_BYTES];
-	struct page_fetch fetch;
 };
 
 void read_start(struct pool *pool, struct block_request *request);

@@ -213,15 +213,16 @@ static void run_start(struct rio *rio, struct run *run)
 	}
 	rio->started += run->count;
 	rio->runs_pending++;
-	run->io = (struct raid_io){
-		.op = RAID_READ,
-		.vaddr = vaddr,
-		.count = run->count,
-		.column = RAID_ANY_COLUMN,
-		.iov = run->iov,
-		.iov_count = pieces,
-		.done = run_done,
-	};
+	/* Field by field: the legs are large, and raid's own. */
+	run->io.op = RAID_READ;
+	run->io.flags = 0;
+	run->io.vaddr = vaddr;
+	run->io.count = run->count;
+	run->io.column = RAID_ANY_COLUMN;
+	run->io.columns = 0;
+	run->io.iov = run->iov;
+	run->io.iov_count = pieces;
+	run->io.done = run_done;
 	raid_submit(&rio->pool->raid, &run->io);
 }
 
@@ -360,7 +361,7 @@ static struct rio *rio_take(struct pool *pool, const struct device *device)
 	if (!node)
 		return NULL;
 	rio = container_of(node, struct rio, node);
-	memset(rio, 0, sizeof(*rio));
+	memset(rio, 0, offsetof(struct rio, patch_masks));
 	list_init(&rio->node);
 	rio->pool = pool;
 	rio->device = device;

@@ -99,7 +99,8 @@ void delta_range_insert(struct delta *delta, const struct delta_range *range)
 
 const uint8_t *delta_point(const struct delta *delta, uint32_t volume, uint64_t block)
 {
-	const struct delta_record *record = newest(delta, delta_key(volume, block));
+	const struct delta_record *record =
+		delta->count > 0 ? newest(delta, delta_key(volume, block)) : NULL;
 
 	return record ? record->entry : NULL;
 }
