@@ -64,6 +64,7 @@ struct nvme_controller {
 	uint64_t kicks; /* namespaces (bit nsid - 1) with commands the drive holds back */
 
 	struct nvme_registers registers;
+	const struct nvme_request *newest; /* that was started, running or not any more */
 	struct nvme_doorbells doorbells;
 	struct nvme_interrupts interrupts;
 	struct nvme_bounce_pool bounces;

@@ -29,6 +29,8 @@
  * queues that are empty, completion queues that are full, and, with INTx, completion queues whose
  * entries hold the line up. A queue that stands still for another reason (no memory, no free
  * request) needs no bell: what ends that wait is an event of the loop, after which we poll.
+ * When a completion ends the sleep, EventIdx is moved back before the entry is stored: the guest's
+ * answer to it then finds us polling, and costs no ring. Before the next sleep stands the next arm.
  *
  * Values are range checked: a tail must be inside the ring, a head between head and tail.
  * Garbage counts as "no news" and is told to the guest once per distinct value.
@@ -44,6 +46,7 @@
 #define WINDOW_STEPS 8	     /* the window is 1/8 to 8/8 of poll_us */
 #define WINDOW_LONG_SLEEP 8  /* times poll_us: polling did not pay */
 #define CLOCK_EVERY_POLLS 16 /* idle polls between two looks at the clock */
+#define DRIVE_WEIGHT 8	     /* of the average against the newest sample */
 
 /* Mapped mode: how often to look at the page when nothing happens. */
 #define BACK_OFF_MIN_NS (20 * NS_PER_US)
@@ -404,10 +407,45 @@ static void window_adapt(struct nvme_controller *c, uint64_t now)
 		d->window_ns = MAX(d->window_ns - max_ns / WINDOW_STEPS, max_ns / WINDOW_STEPS);
 }
 
+/* Commands were fetched. A null volume has ended them already: then no clock is asked. */
+static void sample_start(struct nvme_controller *c)
+{
+	struct nvme_doorbells *d = &c->doorbells;
+
+	d->full = MAX(d->full, c->in_flight);
+	if (d->sample || c->in_flight == 0 || c->newest->state != NVME_REQUEST_RUNNING)
+		return;
+	d->sample = c->newest;
+	d->sample_ns = loop_now_ns(c->loop);
+}
+
+void nvme_doorbells_sampled(struct nvme_controller *c)
+{
+	struct nvme_doorbells *d = &c->doorbells;
+	const uint64_t took = loop_now_ns(c->loop) - d->sample_ns;
+
+	d->sample = NULL;
+	d->drive_ns += took / DRIVE_WEIGHT - d->drive_ns / DRIVE_WEIGHT;
+}
+
+/*
+ * All the guest ever has under way is under way, and the drive takes longer than we would poll: the
+ * guest is waiting too. To spin meanwhile would win nothing, and take the processor from those who
+ * serve the drive.
+ */
+static bool only_drive_awaited(const struct nvme_controller *c)
+{
+	const struct nvme_doorbells *d = &c->doorbells;
+
+	return c->in_flight > 0 && c->in_flight >= d->full &&
+	       d->drive_ns > c->params.poll_us * NS_PER_US;
+}
+
 static void worked(struct nvme_controller *c)
 {
 	struct nvme_doorbells *d = &c->doorbells;
 
+	sample_start(c);
 	d->idle_polls = 0;
 	d->answered = false;
 	if (UNLIKELY(d->slept_ns)) {
@@ -443,7 +481,7 @@ static bool in_window(struct nvme_controller *c)
 	c->stats.polls_idle++;
 	if (d->answered)
 		answered(c);
-	if (d->slept_ns || (!d->shadow && !is_mapped(c)))
+	if (d->slept_ns || (!d->shadow && !is_mapped(c)) || only_drive_awaited(c))
 		return false;
 	if (d->idle_polls++ % CLOCK_EVERY_POLLS == 0) {
 		const uint64_t now = loop_now_ns(c->loop);
@@ -451,6 +489,9 @@ static bool in_window(struct nvme_controller *c)
 		if (d->idle_polls == 1)
 			d->window_end_ns = now + d->window_ns;
 		d->in_window = now < d->window_end_ns;
+		/* It had its time to ask for more. */
+		if (!d->in_window)
+			d->full = c->in_flight;
 	}
 	return d->in_window;
 }
@@ -535,7 +576,21 @@ static bool shadow_arm(struct nvme_controller *c)
 	for (unsigned i = 0; i < c->live_count; i++)
 		if (c->live[i]->id && has_news(c, c->live[i]))
 			return false;
+	c->doorbells.armed = true;
 	return true;
+}
+
+void nvme_doorbells_awake(struct nvme_controller *c)
+{
+	c->doorbells.armed = false;
+	if (!c->doorbells.event || nvme_pci_intx_enabled(c))
+		return;
+	for (unsigned i = 0; i < c->live_count; i++) {
+		struct nvme_sq *sq = c->live[i];
+
+		if (sq->id)
+			publish(c, &sq->doorbell, sq_word(sq->id), (uint16_t)(sq->tail - 1));
+	}
 }
 
 static void mapped_arm(struct nvme_controller *c)
@@ -608,6 +663,10 @@ void nvme_doorbells_start(struct nvme_controller *c)
 	d->window_ns = c->params.poll_us * NS_PER_US;
 	d->back_off_ns = BACK_OFF_MIN_NS;
 	d->slept_ns = 0;
+	d->armed = false;
+	d->full = 0;
+	d->sample = NULL;
+	d->drive_ns = 0;
 	d->idle_polls = 0;
 	d->generation = 0;
 	loop_poller_add(c->loop, &d->poller);

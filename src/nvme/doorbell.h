@@ -33,6 +33,13 @@ struct nvme_doorbells {
 	bool in_window;
 	bool answered;	   /* a completion was posted: the guest is about to react */
 	uint64_t slept_ns; /* when it last went to sleep; 0 = awake */
+	bool armed;	   /* EventIdx asks for bells */
+
+	/* A guest that has as much under way as it ever has waits for the drive, and so may we. */
+	unsigned full;			   /* that much */
+	const struct nvme_request *sample; /* the command whose time is taken; NULL = none */
+	uint64_t sample_ns;		   /* when it began */
+	uint64_t drive_ns;		   /* how long commands take, on average; 0 = not known */
 
 	/* Mapped mode. */
 	struct loop_timer back_off;
@@ -62,6 +69,12 @@ void nvme_doorbell_cq_refresh(struct nvme_controller *c, struct nvme_cq *cq);
 
 /* Takes the newest head; whatever the guest takes from now on it must tell by MMIO. */
 void nvme_doorbell_cq_expect(struct nvme_controller *c, struct nvme_cq *cq);
+
+/* A completion is about to be posted: the guest need not ring when it reacts, we look. */
+void nvme_doorbells_awake(struct nvme_controller *c);
+
+/* doorbells.sample ended. */
+void nvme_doorbells_sampled(struct nvme_controller *c);
 
 /* Guest memory changed: look the buffers up again. */
 void nvme_doorbells_memory_changed(struct nvme_controller *c);

@@ -105,6 +105,8 @@ static bool post(struct nvme_controller *c, struct nvme_cq *cq, struct nvme_requ
 	} else {
 		cq->reserved--;
 	}
+	if (UNLIKELY(c->doorbells.armed))
+		nvme_doorbells_awake(c);
 	cqe_store(cq, req);
 	cq->tail++;
 	if (cq->tail == cq->size) {

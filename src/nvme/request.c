@@ -70,6 +70,7 @@ struct nvme_request *nvme_request_take(struct nvme_controller *c, struct nvme_sq
 	req->reserved = true;
 	req->stepping = false;
 	req->bucket = false;
+	c->newest = req;
 	return req;
 }
 
@@ -77,6 +78,8 @@ void nvme_request_free(struct nvme_request *req)
 {
 	struct nvme_controller *c = req->controller;
 
+	if (UNLIKELY(req == c->doorbells.sample))
+		nvme_doorbells_sampled(c);
 	req->state = NVME_REQUEST_FREE;
 	req->next_free = c->free_requests;
 	c->free_requests = req;
