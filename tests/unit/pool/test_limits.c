@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The engine where something is full: both deltas, or the superblock's list of seeds. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <quoin/base_assert.h>
+
+#include "engine_rig.h"
+
+/* --- Both deltas full ----------------------------------------------------------------------------
+ */
+
+#define FAST_GUESTS 32
+#define FAST_BLOCKS 8192
+#define FAST_DELTA 1024
+#define FAST_STEP (UINT64_C(64) * RIG_BLOCK)
+#define FAST_TRIM (UINT64_C(40) * RIG_BLOCK) /* so long that it is a range */
+#define FAST_CUTS 40
+
+struct fast {
+	struct engine_rig rig;
+	struct rig_volume volume;
+	bool trims; /* else writes */
+	uint64_t next;
+	unsigned left;
+	bool cut;
+	struct fiber *fiber;
+	struct loop_timer timer;
+};
+
+static void fast_guest(void *arg)
+{
+	struct fast *fast = arg;
+	uint8_t *data = aligned_alloc(RIG_BLOCK, RIG_BLOCK);
+
+	memset(data, 1, RIG_BLOCK);
+	while (!fast->cut && fast->next < FAST_BLOCKS) {
+		const uint64_t block = fast->next++;
+
+		if (rig_io(&fast->volume, fast->trims ? BLOCK_DISCARD : BLOCK_WRITE,
+			   block * FAST_STEP, fast->trims ? NULL : data,
+			   fast->trims ? FAST_TRIM : RIG_BLOCK) < 0 ||
+		    (block % FAST_GUESTS == 0 &&
+		     rig_io(&fast->volume, BLOCK_FLUSH, 0, NULL, 0) < 0))
+			break;
+	}
+	free(data);
+	if (--fast->left == 0)
+		fiber_wake(fast->fiber);
+}
+
+static void fast_work(void *arg)
+{
+	struct fast *fast = arg;
+	const struct pool_volume_params params = {.size_bytes = FAST_BLOCKS * FAST_STEP};
+
+	rig_format(&fast->rig);
+	assert_int_equal(rig_open(&fast->rig), 0);
+	assert_int_equal(pool_volume_create(fast->rig.pool, "vol", &params, NULL), 0);
+	assert_int_equal(rig_volume_open(&fast->rig, "vol", &fast->volume), 0);
+	fast->fiber = fiber_self();
+	loop_timer_arm(fast->rig.loop, &fast->timer,
+		       loop_now_ns(fast->rig.loop) +
+			       random_below(&fast->rig.random, 80 * NS_PER_MS));
+	for (; fast->left < FAST_GUESTS; fast->left++)
+		assert_int_equal(fiber_start(fast->rig.loop, false, fast_guest, fast, NULL), 0);
+	while (fast->left > 0)
+		fiber_park();
+	loop_timer_disarm(fast->rig.loop, &fast->timer);
+	rig_volume_close(&fast->volume);
+	rig_power_cut(&fast->rig);
+	rig_close(&fast->rig);
+}
+
+static void fast_cut(struct loop_timer *timer)
+{
+	struct fast *fast = container_of(timer, struct fast, timer);
+
+	fast->cut = true;
+	rig_power_cut(&fast->rig);
+}
+
+static void fast_again(void *arg)
+{
+	struct fast *fast = arg;
+
+	assert_int_equal(rig_open(&fast->rig), 0);
+	assert_int_equal(rig_close(&fast->rig), 0);
+}
+
+/* What the log has of both generations must fit when it is replayed, with the same memory. */
+static void full_deltas(bool trims)
+{
+	/* Checkpoints take long, so the other delta fills up meanwhile. */
+	const struct disk_sim_fault slow = {
+		.kind = DISK_SIM_STALL,
+		.ops = 1U << DISK_WRITE,
+		.length_bytes = 1 * MiB, /* the front label: superblocks */
+		.argument = 30 * NS_PER_MS,
+	};
+	struct fast *fast = malloc(sizeof(*fast));
+	struct disk_sim_plan plan = disk_sim_plan_default();
+
+	plan.survive_percent = 100;
+	for (uint64_t seed = 1; seed <= FAST_CUTS; seed++) {
+		memset(fast, 0, sizeof(*fast));
+		fast->trims = trims;
+		rig_init(&fast->rig, seed, 1, 128 * MiB);
+		disk_sim_plan_set(fast->rig.drives[0], &plan);
+		assert_int_equal(disk_sim_fault_add(fast->rig.drives[0], &slow), 0);
+		fast->rig.delta_records = FAST_DELTA;
+		loop_timer_init(&fast->timer, fast_cut);
+		rig_run(&fast->rig, fast_work, fast);
+		rig_power_on(&fast->rig);
+		rig_run(&fast->rig, fast_again, fast);
+		rig_fini(&fast->rig);
+	}
+	free(fast);
+}
+
+static void full_deltas_are_replayed(void **state)
+{
+	full_deltas(false);
+	full_deltas(true);
+}
+
+/* --- The table of segments ----------------------------------------------------------------------
+ */
+
+#define WIDE_BYTES (126 * MiB) /* the most with chunks of 1 MiB */
+#define WIDE_BLOCKS 12288
+#define LEAF_BLOCKS 2048    /* data of the segments in one page of the table */
+#define ROLL_CHECKPOINTS 40 /* write more metadata than a segment has room for */
+
+static void wide_write(struct rig_volume *volume, uint64_t first, unsigned count)
+{
+	uint8_t *data = aligned_alloc(RIG_BLOCK, 64 * RIG_BLOCK);
+
+	memset(data, 7, 64 * RIG_BLOCK);
+	for (uint64_t b = first; b < first + count; b += 64)
+		assert_int_equal(rig_io(volume, BLOCK_WRITE, b * RIG_BLOCK, data,
+					MIN(64U, count) * RIG_BLOCK),
+				 0);
+	free(data);
+}
+
+/*
+ * Pages of the table are written at different times, so they lie in more and more segments: the
+ * superblock must still name all of them, or the pool cannot be opened again.
+ */
+static void spread(void *arg)
+{
+	struct engine_rig *rig = arg;
+	const struct pool_volume_params params = {.size_bytes = WIDE_BLOCKS * RIG_BLOCK};
+	struct rig_volume volume;
+
+	rig_format(rig);
+	assert_int_equal(rig_open(rig), 0);
+	assert_int_equal(pool_volume_create(rig->pool, "vol", &params, NULL), 0);
+	for (uint64_t first = 0; first < WIDE_BLOCKS; first += LEAF_BLOCKS) {
+		assert_int_equal(rig_volume_open(rig, "vol", &volume), 0);
+		wide_write(&volume, first, LEAF_BLOCKS);
+		for (unsigned i = 0; i < ROLL_CHECKPOINTS; i++) {
+			wide_write(&volume, first, 1);
+			assert_int_equal(pool_sync(rig->pool), 0);
+		}
+		rig_volume_close(&volume);
+		assert_int_equal(rig_close(rig), 0);
+		assert_int_equal(rig_open(rig), 0);
+	}
+	assert_int_equal(rig_close(rig), 0);
+}
+
+static void table_of_segments_is_found(void **state)
+{
+	struct engine_rig *rig = malloc(sizeof(*rig));
+
+	rig_init(rig, 1, 1, WIDE_BYTES);
+	rig->delta_records = 1024;
+	rig_run(rig, spread, rig);
+	rig_fini(rig);
+	free(rig);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(full_deltas_are_replayed),
+		cmocka_unit_test(table_of_segments_is_found),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
