@@ -21,7 +21,7 @@
 #define FAST_DELTA 1024
 #define FAST_STEP (UINT64_C(64) * RIG_BLOCK)
 #define FAST_TRIM (UINT64_C(40) * RIG_BLOCK) /* so long that it is a range */
-#define FAST_CUTS 40
+#define FAST_CUTS 30
 
 struct fast {
 	struct engine_rig rig;
