@@ -35,6 +35,7 @@ ROOMS = {
     'api': ['base', 'control'],
     'quoind': ['base', 'loop', 'guest', 'disk', 'block', 'nvme', 'vfio_user', 'control', 'api'],
     'quoin': ['base', 'api'],
+    'sim': ['base', 'loop', 'disk', 'codec', 'block', 'pool'],
 }
 
 BANNED = [

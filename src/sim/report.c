@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a run tells. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "sim.h"
+
+const char *sim_kind_name(enum sim_kind kind)
+{
+	static const char *const names[] = {
+		[SIM_OPS] = "ops",
+		[SIM_CRASH] = "crash",
+		[SIM_DOUBLE] = "double",
+	};
+
+	return names[kind];
+}
+
+void sim_fail(const struct sim_context *context, const char *format, ...)
+{
+	va_list arguments;
+
+	va_start(arguments, format);
+	vsnprintf(context->report->failure, sizeof(context->report->failure), format, arguments);
+	va_end(arguments);
+	if (context->options->no_fork)
+		abort();
+	_exit(EXIT_FAILURE);
+}
+
+void sim_report_add(struct sim_report *total, const struct sim_report *part)
+{
+	total->seeds += part->seeds;
+	total->ops += part->ops;
+	total->checks += part->checks;
+	total->cuts += part->cuts;
+	total->states += part->states;
+	total->imports += part->imports;
+	total->faults += part->faults;
+}
+
+void sim_report_print(const struct sim_options *options, const struct sim_report *total,
+		      double seconds)
+{
+	if (options->json)
+		printf("{\"kind\": \"%s\", \"seconds\": %.1f, \"seeds\": %llu, \"ops\": %llu, "
+		       "\"checks\": %llu, \"cuts\": %llu, \"states\": %llu, \"imports\": %llu, "
+		       "\"faults\": %llu}\n",
+		       sim_kind_name(total->kind), seconds, (unsigned long long)total->seeds,
+		       (unsigned long long)total->ops, (unsigned long long)total->checks,
+		       (unsigned long long)total->cuts, (unsigned long long)total->states,
+		       (unsigned long long)total->imports, (unsigned long long)total->faults);
+	else
+		printf("%-8s %7.1f s  %llu seeds, %llu operations, %llu checks, %llu cuts, "
+		       "%llu crash states, %llu imports, %llu faults\n",
+		       sim_kind_name(total->kind), seconds, (unsigned long long)total->seeds,
+		       (unsigned long long)total->ops, (unsigned long long)total->checks,
+		       (unsigned long long)total->cuts, (unsigned long long)total->states,
+		       (unsigned long long)total->imports, (unsigned long long)total->faults);
+	fflush(stdout);
+}

@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The simulation campaign from inside: what is asked of a run, and what a run tells.
+ *
+ *   main.c, jobs.c  options; processes, and the failures they report    report.c  counters
+ *   world.c         a pool on simulated drives                          model.c   what it must hold
+ *   work.c, verbs.c requests and verbs on both                          check.c   one against other
+ *   ops.c, crash.c, crash_seeds.c  the kinds of campaign
+ *
+ * A run is one seed of one kind. It ends, or says why the seed failed and ends its process: nothing
+ * is unwound, so that no check needs a way back. Everything is a function of the seed.
+ */
+#ifndef SIM_SIM_H
+#define SIM_SIM_H
+
+#include <stdatomic.h>
+
+#include <quoin/base.h>
+
+enum sim_kind {
+	SIM_OPS,
+	SIM_CRASH,
+	SIM_DOUBLE,
+	SIM_KINDS,
+};
+
+#define SIM_FAILURE_TEXT 1000
+
+/* One process's, in memory shared with the one that started it. */
+struct sim_report {
+	enum sim_kind kind;
+	_Atomic uint64_t seed;	   /* that runs now */
+	_Atomic uint64_t progress; /* moves while it lives */
+	uint64_t seeds, ops, checks, cuts, states, imports, faults;
+	char failure[SIM_FAILURE_TEXT];
+};
+
+struct sim_options {
+	enum sim_kind kind;
+	bool all;
+	bool json;
+	bool no_fork;
+	uint64_t seed; /* the first */
+	uint64_t seeds;
+	double seconds;
+	unsigned jobs;
+	uint64_t states;       /* crash states of one seed */
+	unsigned barriers_off; /* enum pool_barrier */
+	unsigned hang_seconds;
+};
+
+/* One seed; returns when it passed. */
+struct sim_context {
+	const struct sim_options *options;
+	struct sim_report *report;
+	uint64_t seed;
+};
+void sim_ops_run(const struct sim_context *context);
+void sim_crash_run(const struct sim_context *context);
+void sim_double_run(const struct sim_context *context);
+
+/* The seed failed: says so in the report and ends the process. */
+NO_RETURN void sim_fail(const struct sim_context *context, const char *format, ...)
+	PRINTF_LIKE(2, 3);
+
+const char *sim_kind_name(enum sim_kind kind);
+
+/* Runs seeds of one kind in processes of their own; adds to `total`. False: one failed. */
+bool sim_jobs_run(const struct sim_options *options, struct sim_report *total);
+
+void sim_report_add(struct sim_report *total, const struct sim_report *part);
+void sim_report_print(const struct sim_options *options, const struct sim_report *total,
+		      double seconds);
+
+#endif

@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Requests, many at a time, each in the model when it begins and when it ends. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <quoin/base_assert.h>
+
+#include "check.h"
+#include "work.h"
+
+struct work *work_new(struct world *world, struct model *model)
+{
+	struct work *work = calloc(1, sizeof(*work));
+
+	ASSERT(work != NULL);
+	work->world = world;
+	work->model = model;
+	work->depth = 1 + (unsigned)random_below(&world->random, WORK_SLOTS);
+	return work;
+}
+
+void work_free(struct work *work)
+{
+	for (unsigned i = 0; i < WORK_SLOTS; i++)
+		free(work->slots[i].data);
+	free(work->journal);
+	free(work);
+}
+
+uint32_t work_event(struct work *work, struct model_event *event)
+{
+	event->clock = *work->world->sequence;
+	event->tick = work->model->tick + 1;
+	if (work->journaling) {
+		if (work->journal_count == work->journal_room) {
+			work->journal_room = work->journal_room ? 2 * work->journal_room : 64;
+			work->journal =
+				realloc(work->journal, work->journal_room * sizeof(*work->journal));
+			ASSERT(work->journal != NULL);
+		}
+		work->journal[work->journal_count++] = *event;
+	}
+	return model_apply(work->model, event);
+}
+
+bool work_failing(const struct work *work)
+{
+	struct pool_status status;
+
+	if (work->world->cut || work->dead)
+		return true;
+	if (!work->beyond)
+		return false;
+	pool_status(work->world->pool, &status);
+	return status.health == POOL_SUSPENDED;
+}
+
+/* --- How requests end ------------------------------------------------------------------------ */
+
+static void read_check(struct work_slot *slot)
+{
+	struct work *work = slot->work;
+	const struct model_volume *volume = &work->model->volumes[slot->volume];
+	char text[CHECK_TEXT];
+
+	for (uint32_t i = 0; i < slot->count; i++) {
+		const uint32_t sector = slot->first + i;
+		uint32_t value;
+
+		if (!sector_value((const uint64_t *)(void *)(slot->data + i * SECTOR), sector,
+				  &value))
+			sim_fail(work->world->context, "%s: sector %u reads as garbage",
+				 volume->name, sector);
+		if (model_may_read(work->model, volume->cells.cell[sector], value, slot->begin))
+			continue;
+		model_describe(work->model, volume->cells.cell[sector], text, sizeof(text));
+		sim_fail(work->world->context,
+			 "%s: sector %u reads as write %u, not%s (since %llu)", volume->name,
+			 sector, value, text, (unsigned long long)slot->begin);
+	}
+	work->world->context->report->checks++;
+}
+
+static void result_check(struct work_slot *slot, int result)
+{
+	struct work *work = slot->work;
+	const struct sim_context *context = work->world->context;
+	const enum block_op op = slot->request.op;
+
+	if (result == 0 || work_failing(work) || (work->beyond && result == -EIO))
+		return;
+	if (op != BLOCK_READ && op != BLOCK_FLUSH && (result == -ENOSPC || result == -EDQUOT)) {
+		if (result == -ENOSPC && !check_space_is_short(work))
+			sim_fail(context, "a write found no space, though most of it is free");
+		if (result == -EDQUOT && !work->limits)
+			sim_fail(context, "a write was over a quota that nobody set");
+		work->refused++;
+		return;
+	}
+	sim_fail(context, "%s: request %d at sector %u, %u sectors: %s",
+		 work->model->volumes[slot->volume].name, (int)op, slot->first, slot->count,
+		 strerror(-result));
+}
+
+static void request_ended(struct block_request *request)
+{
+	struct work_slot *slot = container_of(request, struct work_slot, request);
+	struct work *work = slot->work;
+	struct model_event event = {
+		.kind = request->op == BLOCK_FLUSH ? EVENT_FLUSH_END : EVENT_WRITE_END,
+		.volume = slot->volume,
+		.write = slot->write,
+		.begin = slot->begin,
+		.result = request->result,
+	};
+
+	result_check(slot, request->result);
+	if (request->op == BLOCK_READ) {
+		work->model->readers--;
+		if (request->result == 0)
+			read_check(slot);
+	} else {
+		work_event(work, &event);
+	}
+	slot->busy = false;
+	work->busy--;
+	if (work->fiber)
+		fiber_wake(work->fiber);
+}
+
+/* --- How they begin -------------------------------------------------------------------------- */
+
+static void wait_below(struct work *work, unsigned count)
+{
+	work->fiber = fiber_self();
+	while (work->busy >= count)
+		fiber_park();
+	work->fiber = NULL;
+}
+
+void work_drain(struct work *work)
+{
+	wait_below(work, 1);
+}
+
+static struct work_slot *slot_take(struct work *work)
+{
+	struct work_slot *slot = work->slots;
+
+	wait_below(work, work->depth);
+	while (slot->busy)
+		slot++;
+	slot->work = work;
+	slot->busy = true;
+	work->busy++;
+	return slot;
+}
+
+static void data_make(struct work_slot *slot)
+{
+	if (slot->room < slot->count) {
+		free(slot->data);
+		slot->room = slot->count;
+		slot->data = aligned_alloc(4096, ((size_t)slot->count * SECTOR + 4095) & ~4095UL);
+		ASSERT(slot->data != NULL);
+	}
+	if (slot->request.op == BLOCK_READ)
+		memset(slot->data, 0xee, (size_t)slot->count * SECTOR);
+	for (uint32_t i = 0; slot->request.op == BLOCK_WRITE && i < slot->count; i++)
+		sector_fill((uint64_t *)(void *)(slot->data + i * SECTOR), slot->write,
+			    slot->first + i);
+	slot->iov = (struct iovec){slot->data, (size_t)slot->count * SECTOR};
+	slot->request.iov = &slot->iov;
+	slot->request.iov_count = 1;
+}
+
+static const enum block_op op_of[WORK_OPS] = {
+	[WORK_WRITE] = BLOCK_WRITE,  [WORK_FUA] = BLOCK_WRITE,		 [WORK_READ] = BLOCK_READ,
+	[WORK_TRIM] = BLOCK_DISCARD, [WORK_ZEROES] = BLOCK_WRITE_ZEROES, [WORK_FLUSH] = BLOCK_FLUSH,
+};
+
+void work_submit(struct work *work, unsigned volume, enum work_op op, uint32_t first,
+		 uint32_t count)
+{
+	struct work_slot *slot = slot_take(work);
+	struct model_event event = {
+		.kind = EVENT_WRITE,
+		.volume = volume,
+		.first = first,
+		.count = count,
+		.zero = op == WORK_TRIM || op == WORK_ZEROES,
+		.fua = op == WORK_FUA,
+	};
+
+	slot->volume = volume;
+	slot->first = first;
+	slot->count = count;
+	slot->request = (struct block_request){
+		.op = op_of[op],
+		.flags = op == WORK_FUA ? BLOCK_FUA : 0,
+		.offset = (uint64_t)first * SECTOR,
+		.length_bytes = (uint64_t)count * SECTOR,
+		.done = request_ended,
+	};
+	slot->write = op == WORK_READ || op == WORK_FLUSH ? 0 : work_event(work, &event);
+	work->model->readers += op == WORK_READ;
+	slot->begin = ++work->model->tick;
+	if (slot->request.op == BLOCK_READ || slot->request.op == BLOCK_WRITE)
+		data_make(slot);
+	work->world->context->report->ops++;
+	work_handle_open(work, volume);
+	block_submit(work->handles[volume].channel, &slot->request);
+	block_kick(work->handles[volume].channel);
+}
+
+/* --- Devices --------------------------------------------------------------------------------- */
+
+void work_handle_open(struct work *work, unsigned volume)
+{
+	struct work_handle *handle = &work->handles[volume];
+	struct err err = {.code = 0};
+	int r;
+
+	if (handle->device)
+		return;
+	r = pool_device_open(work->world->pool, work->model->volumes[volume].name, false,
+			     &handle->device, &err);
+	if (r == 0)
+		r = block_channel_open(handle->device, work->world->loop, &handle->channel);
+	if (r < 0)
+		sim_fail(work->world->context, "%s cannot be opened: %s",
+			 work->model->volumes[volume].name, err.text);
+}
+
+void work_handle_close(struct work *work, unsigned volume)
+{
+	struct work_handle *handle = &work->handles[volume];
+
+	work_drain(work);
+	if (!handle->device)
+		return;
+	block_channel_close(handle->channel);
+	block_close(handle->device);
+	*handle = (struct work_handle){0};
+}
+
+void work_handles_close(struct work *work)
+{
+	for (unsigned i = 0; i < MODEL_VOLUMES; i++)
+		work_handle_close(work, i);
+}
+
+/* --- Steps ----------------------------------------------------------------------------------- */
+
+int work_volume_pick(struct work *work)
+{
+	unsigned there = 0;
+	unsigned pick;
+
+	for (unsigned i = 0; i < MODEL_VOLUMES; i++)
+		there += work->model->volumes[i].there;
+	if (there == 0)
+		return -1;
+	pick = (unsigned)random_below(&work->world->random, there);
+	for (unsigned i = 0;; i++) {
+		if (work->model->volumes[i].there && pick-- == 0)
+			return (int)i;
+	}
+}
+
+/* Often few, often whole blocks. */
+uint32_t work_sectors_pick(struct random *random, uint32_t max)
+{
+	const uint32_t below = 1U << random_below(random, 12);
+	const uint32_t count = 1 + (uint32_t)random_below(random, MIN(below, max));
+
+	if (random_chance(random, 2, 3) && count >= BLOCK_SECTORS)
+		return count / BLOCK_SECTORS * BLOCK_SECTORS;
+	return random_chance(random, 1, 2) && max >= BLOCK_SECTORS ? BLOCK_SECTORS : count;
+}
+
+static bool request_step(struct work *work, const struct work_mix *mix, enum work_op op)
+{
+	struct random *random = &work->world->random;
+	const int volume = work_volume_pick(work);
+	uint32_t sectors;
+	uint32_t count;
+	uint32_t first;
+
+	if (volume < 0)
+		return false;
+	sectors = work->model->volumes[volume].cells.count;
+	count = work_sectors_pick(random, MIN(mix->write_max, sectors));
+	if ((op == WORK_TRIM || op == WORK_ZEROES) && random_chance(random, 1, 6))
+		count = 1 + (uint32_t)random_below(random, sectors);
+	first = (uint32_t)random_below(random, sectors - count + 1);
+	if (count % BLOCK_SECTORS == 0 && random_chance(random, 4, 5))
+		first = first / BLOCK_SECTORS * BLOCK_SECTORS;
+	/* Some places more than others. */
+	if (random_chance(random, 1, 3))
+		first = first / 16 / BLOCK_SECTORS * BLOCK_SECTORS;
+	work_submit(work, (unsigned)volume, op, first, op == WORK_FLUSH ? 0 : count);
+	return true;
+}
+
+static bool other_step(struct work *work, enum work_op op)
+{
+	struct random *random = &work->world->random;
+	int volume;
+
+	switch ((int)op) {
+	case WORK_REOPEN:
+		volume = work_volume_pick(work);
+		if (volume < 0)
+			return false;
+		work_handle_close(work, (unsigned)volume);
+		return true;
+	case WORK_HISTORY:
+		return pool_history_add(work->world->pool, "something was done") == 0;
+	default:
+		fiber_sleep_ns(random_below(random, 20) * NS_PER_MS);
+		return true;
+	}
+}
+
+static bool op_step(struct work *work, const struct work_mix *mix, enum work_op op)
+{
+	if (op <= WORK_FLUSH)
+		return request_step(work, mix, op);
+	if (op <= WORK_SET)
+		return work_verb_step(work, mix, op);
+	return other_step(work, op);
+}
+
+void work_step(struct work *work, const struct work_mix *mix)
+{
+	unsigned total = 0;
+	uint64_t pick;
+
+	for (unsigned i = 0; i < WORK_OPS; i++)
+		total += mix->weight[i];
+	for (unsigned tries = 0; tries < 10; tries++) {
+		unsigned op = 0;
+
+		pick = random_below(&work->world->random, total);
+		while (pick >= mix->weight[op])
+			pick -= mix->weight[op++];
+		if (op_step(work, mix, (enum work_op)op))
+			return;
+	}
+}
