@@ -117,6 +117,7 @@ static void super_prepare(struct checkpointer *c)
 	c->super.log_generation = c->start.generation;
 	c->super.volume_limit = pool->volume_limit;
 	c->super.snapshot_limit = pool->snapshot_limit;
+	super_drives_set(pool, &c->super);
 }
 
 static int durable(struct checkpointer *c)

@@ -52,4 +52,7 @@ MUST_CHECK int checkpoint_tables(struct checkpointer *c);
 /* [fiber] tables.c: segments enough for the next generation; `meta` slots are free now. */
 MUST_CHECK int checkpoint_space(struct checkpointer *c, uint64_t meta);
 
+/* open.c: the states and error counts of the drives, as they are now. */
+void super_drives_set(const struct pool *pool, struct super *super);
+
 #endif

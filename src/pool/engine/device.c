@@ -281,6 +281,11 @@ static int open_snapshot(struct pool *pool, const char *name, struct device **re
 
 	if (r == 0 && snapshot->pending) {
 		r = checkpoint_wait(pool);
+		if (r == -EROFS)
+			return err_set(err, r,
+				       "%s is newer than the last checkpoint: import the pool for "
+				       "writing to see it",
+				       name);
 		if (r < 0)
 			return err_set(err, r, "cannot open %s: the pool is suspended", name);
 		r = snapshot_parse(pool, name, &snapshot, err);

@@ -48,8 +48,19 @@ static void drive_changed(void *data, struct drive *drive)
 	struct pool *pool = data;
 
 	space_drive_usable(pool->space, drive->index, raid_drive_online(drive));
+	if (!raid_drive_online(drive))
+		checkpoint_request(pool); /* writes down that it is out */
 	if (pool->changed)
 		pool->changed(pool->data);
+}
+
+/*
+ * A superblock goes to the drives side by side, so a cut leaves some of them one behind. What it
+ * refers to was durable on all of them before, and it says itself who they are.
+ */
+static bool has_all_of(const struct import_drive *d, const struct super *super)
+{
+	return d->candidates[0].super.ckpt + 1 >= super->ckpt;
 }
 
 static int drives_add(struct import *im)
@@ -63,8 +74,7 @@ static int drives_add(struct import *im)
 		struct super_drive info = im->super.drives[i];
 		const struct import_drive *d = drive_of(im, info.guid);
 
-		if (d && info.state == DRIVE_ONLINE &&
-		    d->candidates[0].super.ckpt < im->super.ckpt) {
+		if (d && info.state == DRIVE_ONLINE && !has_all_of(d, &im->super)) {
 			info.state = DRIVE_STALE;
 			info.left_ckpt = d->candidates[0].super.ckpt;
 		}
@@ -211,13 +221,38 @@ static int given_up_wipe(struct import *im)
 	return r;
 }
 
+/* No drive may be two behind when power is cut again. */
+static int drives_level(struct import *im)
+{
+	struct raid *raid = &im->pool->raid;
+	int r = 0;
+
+	for (unsigned i = 0; r == 0 && i < raid->drive_count; i++) {
+		const struct import_drive *d = drive_of(im, raid->drives[i].info.guid);
+
+		if (d && raid_drive_online(&raid->drives[i]) &&
+		    d->candidates[0].super.ckpt < im->last.ckpt)
+			r = raid_super_repeat(raid, &im->last, &raid->drives[i]);
+	}
+	return r;
+}
+
+void super_drives_set(const struct pool *pool, struct super *super)
+{
+	for (unsigned i = 0; i < pool->raid.drive_count; i++)
+		super->drives[i] = pool->raid.drives[i].info;
+}
+
 /* From here on the pool is this host's. */
 static int claim(struct import *im)
 {
 	struct pool *pool = im->pool;
 	struct super *s = &pool->super;
-	int r;
+	int r = drives_level(im);
 
+	if (r < 0)
+		return r;
+	super_drives_set(pool, s);
 	s->ckpt = im->last.ckpt + 1;
 	s->state = SUPER_ACTIVE;
 	s->time_s = pool_wall_s(pool);
@@ -435,6 +470,7 @@ int pool_close(struct pool *pool, enum pool_closing how, struct err *err)
 	if (r == 0 && pool->error == 0 && !pool->read_only && how == POOL_EXPORT) {
 		pool->super.ckpt++;
 		pool->super.state = SUPER_EXPORTED;
+		super_drives_set(pool, &pool->super);
 		r = raid_super_write(&pool->raid, &pool->super);
 	}
 	if (pool->error < 0)

@@ -168,3 +168,17 @@ int raid_super_write(struct raid *raid, struct super *super)
 		raid->ckpt = super->ckpt;
 	return result;
 }
+
+int raid_super_repeat(struct raid *raid, struct super *super, struct drive *drive)
+{
+	const unsigned slot = (unsigned)(super->ckpt % SUPER_RING_SLOTS);
+	int r = 0;
+
+	memcpy(super->drive_guid, drive->info.guid, sizeof(super->drive_guid));
+	for (unsigned back = 0; r == 0 && back < 2; back++) {
+		super_encode(super, back, drive->super_page);
+		r = raid_label_write(raid, drive, super_offset(drive->info.size_bytes, back, slot),
+				     drive->super_page, PAGE_BYTES);
+	}
+	return r;
+}

@@ -160,6 +160,9 @@ MUST_CHECK int raid_label_write(struct raid *raid, struct drive *drive, uint64_t
  */
 MUST_CHECK int raid_super_write(struct raid *raid, struct super *super);
 
+/* A superblock that other drives have, to one that was left without it when power was cut. */
+MUST_CHECK int raid_super_repeat(struct raid *raid, struct super *super, struct drive *drive);
+
 /* The same before there is a pool: reads one drive's rings. Fiber. */
 struct super_candidate {
 	struct super super;
