@@ -465,7 +465,8 @@ int pool_close(struct pool *pool, enum pool_closing how, struct err *err)
 	if (!pool->read_only && pool->error == 0)
 		r = checkpoint_wait(pool);
 	checkpointer_stop(pool);
-	while (pool->log.buffers && !log_idle(&pool->log))
+	/* Partial blocks that waited may have begun to merge meanwhile. */
+	while (!io_idle(pool) || (pool->log.buffers && !log_idle(&pool->log)))
 		fiber_sleep_ns(NS_PER_MS);
 	if (r == 0 && pool->error == 0 && !pool->read_only && how == POOL_EXPORT) {
 		pool->super.ckpt++;

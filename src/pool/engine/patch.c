@@ -154,6 +154,8 @@ static void merge_start(struct pool *pool, struct patch *patch)
 
 void patches_progress(struct pool *pool)
 {
+	if (pool->read_only)
+		return;
 	for (unsigned i = 0; pool->patches_used > 0 && i < PATCHES_MAX; i++) {
 		struct patch *patch = &pool->patches[i];
 
