@@ -385,15 +385,22 @@ bool check_readable(struct work *work, char why[CHECK_TEXT])
 
 void check_snapshot(struct work *work, unsigned volume, unsigned snapshot)
 {
-	struct model_volume *v = &work->model->volumes[volume];
+	const struct model_volume *v = &work->model->volumes[volume];
+	const struct cells *cells = &v->snapshots[snapshot].cells;
+	struct model_event event = {
+		.kind = EVENT_SNAPSHOT_SEEN, .volume = volume, .verb = {.snapshot = snapshot}};
 	char why[CHECK_TEXT] = "";
 	char name[2 * MODEL_NAME];
 	struct check c;
 
 	snprintf(name, sizeof(name), "%s@%s", v->name, v->snapshots[snapshot].name);
 	check_begin(&c, work, HOW_SNAPSHOT, why);
-	if (!check_cells(&c, work->model, &v->snapshots[snapshot].cells, name) &&
-	    !work_failing(work) && !work->beyond)
+	if (observe(&c, name, cells->count) && judge(&c, work->model, cells, name)) {
+		event.values = c.seen;
+		c.seen = NULL;
+		work_event(work, &event);
+	} else if (!work_failing(work) && !work->beyond) {
 		sim_fail(work->world->context, "%s", why);
+	}
 	check_end(&c);
 }

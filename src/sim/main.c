@@ -30,6 +30,7 @@ static const char usage_text[] =
 	"  --hang-seconds N   a seed that does not move so long hangs (default 120)\n"
 	"  --json             one JSON object for each kind\n"
 	"  --no-fork          in this process, for debuggers: the first failure aborts\n"
+	"  --verbose          tells every event of the model\n"
 	"  --help             this text\n"
 	"\n"
 	"The exit code is 0 when no seed failed, 1 when one did, 2 when it was called wrongly.\n";
@@ -44,6 +45,7 @@ enum option_id {
 	OPTION_HANG,
 	OPTION_JSON,
 	OPTION_NO_FORK,
+	OPTION_VERBOSE,
 	OPTION_HELP,
 };
 
@@ -57,6 +59,7 @@ static const struct option long_options[] = {
 	{"hang-seconds", required_argument, NULL, OPTION_HANG},
 	{"json", no_argument, NULL, OPTION_JSON},
 	{"no-fork", no_argument, NULL, OPTION_NO_FORK},
+	{"verbose", no_argument, NULL, OPTION_VERBOSE},
 	{"help", no_argument, NULL, OPTION_HELP},
 	{NULL, 0, NULL, 0},
 };
@@ -106,6 +109,9 @@ static void option_take(struct sim_options *o, int id)
 		return;
 	case OPTION_NO_FORK:
 		o->no_fork = true;
+		return;
+	case OPTION_VERBOSE:
+		o->verbose = true;
 		return;
 	case OPTION_HELP:
 		fputs(usage_text, stdout);

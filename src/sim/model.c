@@ -410,6 +410,14 @@ static void verb_end(struct model *m, int result)
 		model_verb_forget(m);
 }
 
+static void snapshot_seen(struct model *m, const struct model_event *event)
+{
+	struct cells *cells = &m->volumes[event->volume].snapshots[event->verb.snapshot].cells;
+
+	for (uint32_t i = 0; i < cells->count; i++)
+		model_settle(m, cells, i, event->values[i]);
+}
+
 uint32_t model_apply(struct model *m, const struct model_event *event)
 {
 	uint32_t write = 0;
@@ -431,6 +439,9 @@ uint32_t model_apply(struct model *m, const struct model_event *event)
 		break;
 	case EVENT_VERB_END:
 		verb_end(m, event->result);
+		break;
+	case EVENT_SNAPSHOT_SEEN:
+		snapshot_seen(m, event);
 		break;
 	}
 	return write;

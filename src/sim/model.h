@@ -90,6 +90,7 @@ enum model_event_kind {
 	EVENT_FLUSH_END,
 	EVENT_VERB,
 	EVENT_VERB_END,
+	EVENT_SNAPSHOT_SEEN, /* what a snapshot holds is known now */
 };
 
 struct model_event {
@@ -103,6 +104,7 @@ struct model_event {
 	int result;
 	uint64_t begin; /* tick, of a flush */
 	struct model_verb verb;
+	uint32_t *values; /* of a snapshot that was seen: the journal's */
 };
 
 struct model {

@@ -40,6 +40,7 @@ struct sim_options {
 	bool all;
 	bool json;
 	bool no_fork;
+	bool verbose;  /* tells every event */
 	uint64_t seed; /* the first */
 	uint64_t seeds;
 	double seconds;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Requests, many at a time, each in the model when it begins and when it ends. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,14 +25,39 @@ void work_free(struct work *work)
 {
 	for (unsigned i = 0; i < WORK_SLOTS; i++)
 		free(work->slots[i].data);
+	for (size_t i = 0; i < work->journal_count; i++)
+		free(work->journal[i].values);
 	free(work->journal);
 	free(work);
 }
 
+static void event_tell(const struct work *work, const struct model_event *e)
+{
+	static const char *const kinds[] = {"write", "write ended", "flush ended",
+					    "verb",  "verb ended",  "snapshot seen"};
+	const struct model *m = work->model;
+
+	fprintf(stderr, "%llu (clock %llu) %s: volume %u", (unsigned long long)e->tick,
+		(unsigned long long)e->clock, kinds[e->kind], e->volume);
+	if (e->kind == EVENT_WRITE)
+		fprintf(stderr, " %u [%u+%u]%s%s\n", m->write_count, e->first, e->count,
+			e->zero ? " zero" : "", e->fua ? " fua" : "");
+	else if (e->kind == EVENT_VERB)
+		fprintf(stderr, " %d: %s, snapshot %u, name %s, %u sectors\n", e->verb.kind,
+			m->volumes[e->verb.volume[0]].name, e->verb.snapshot, e->verb.name,
+			e->verb.sectors);
+	else
+		fprintf(stderr, " %u: %d\n", e->write, e->result);
+}
+
 uint32_t work_event(struct work *work, struct model_event *event)
 {
+	uint32_t write;
+
 	event->clock = *work->world->sequence;
 	event->tick = work->model->tick + 1;
+	if (work->world->context->options->verbose)
+		event_tell(work, event);
 	if (work->journaling) {
 		if (work->journal_count == work->journal_room) {
 			work->journal_room = work->journal_room ? 2 * work->journal_room : 64;
@@ -41,7 +67,10 @@ uint32_t work_event(struct work *work, struct model_event *event)
 		}
 		work->journal[work->journal_count++] = *event;
 	}
-	return model_apply(work->model, event);
+	write = model_apply(work->model, event);
+	if (!work->journaling)
+		free(event->values);
+	return write;
 }
 
 bool work_failing(const struct work *work)
