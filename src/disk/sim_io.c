@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include <quoin/base_assert.h>
+#include <quoin/base_bitmap.h>
 #include <quoin/base_math.h>
 
 #include "sim.h"
@@ -21,11 +22,36 @@ static struct sim_disk *disk_of(const struct disk_request *request)
 	return container_of(request->channel->disk, struct sim_disk, disk);
 }
 
-/* Copies `length` bytes between a buffer and the pieces, `skip` bytes into them. */
+/* What was never written is known to be zero, and not looked at. */
+static void bytes_read(const struct sim_cache *cache, uint64_t offset, uint8_t *to, uint64_t length)
+{
+	while (length > 0) {
+		const uint64_t page = offset / SIM_PAGE_BYTES;
+		const uint64_t n = MIN((page + 1) * SIM_PAGE_BYTES - offset, length);
+
+		if (bitmap_test(cache->used, page))
+			memcpy(to, cache->now + offset, n);
+		else
+			memset(to, 0, n);
+		offset += n;
+		to += n;
+		length -= n;
+	}
+}
+
+static void pieces_read(struct disk_sim *sim, const struct disk_request *r, uint64_t offset)
+{
+	for (unsigned i = 0; i < r->iov_count; i++) {
+		bytes_read(&sim->cache, offset, r->iov[i].iov_base, r->iov[i].iov_len);
+		offset += r->iov[i].iov_len;
+	}
+}
+
+/* Copies `length` bytes of the pieces, `skip` bytes into them. */
 static void pieces_copy(const struct disk_request *r, uint64_t skip, uint8_t *data, uint64_t length)
 {
 	for (unsigned i = 0; i < r->iov_count && length > 0; i++) {
-		uint8_t *piece = r->iov[i].iov_base;
+		const uint8_t *piece = r->iov[i].iov_base;
 		const uint64_t size = r->iov[i].iov_len;
 		uint64_t n;
 
@@ -34,10 +60,7 @@ static void pieces_copy(const struct disk_request *r, uint64_t skip, uint8_t *da
 			continue;
 		}
 		n = MIN(size - skip, length);
-		if (r->op == DISK_READ)
-			memcpy(piece + skip, data, n);
-		else
-			memcpy(data, piece + skip, n);
+		memcpy(data, piece + skip, n);
 		data += n;
 		length -= n;
 		skip = 0;
@@ -144,7 +167,7 @@ static int effect(struct disk_sim *sim, const struct disk_request *r)
 	}
 	if (sim_bad_within(sim, r->progress_bytes, r->length_bytes))
 		return -EIO;
-	pieces_copy(r, 0, sim->cache.now + r->progress_bytes, r->length_bytes);
+	pieces_read(sim, r, r->progress_bytes);
 	if (marked(r, DISK_SIM_CORRUPT))
 		pieces_corrupt(sim, r);
 	return 0;

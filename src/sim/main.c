@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* quoin-sim: the pool engine on simulated drives, from seeds. */
 #include <getopt.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -167,6 +168,9 @@ int main(int argc, char **argv)
 	bool good = true;
 	int id;
 
+	/* Pools come and go by the thousand: their memory stays, rather than being mapped anew. */
+	mallopt(M_MMAP_THRESHOLD, 64 << 20);
+	mallopt(M_TRIM_THRESHOLD, 512 << 20);
 	options.jobs = (unsigned)MAX(MIN(sysconf(_SC_NPROCESSORS_ONLN), 256L), 1L);
 	while ((id = getopt_long(argc, argv, "", long_options, NULL)) != -1)
 		option_take(&options, id);

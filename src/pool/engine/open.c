@@ -116,20 +116,24 @@ static int seeds_load(struct import *im)
 static int space_make(struct import *im, size_t freed_max)
 {
 	struct space_drive drives[SUPER_DRIVES_MAX];
-	const struct space_params params = {
+	struct space_params params = {
 		.chunk_shift = im->super.chunk_shift,
 		.drive_count = im->super.drive_count,
 		.drives = drives,
-		.freed_max = freed_max,
 	};
+	uint64_t slots = 0;
 	int r;
 
-	for (unsigned i = 0; i < im->super.drive_count; i++)
+	for (unsigned i = 0; i < im->super.drive_count; i++) {
 		drives[i] = (struct space_drive){
 			.chunk_count = im->super.drives[i].chunk_count,
 			.group = im->super.drives[i].group,
 			.usable = raid_drive_online(&im->pool->raid.drives[i]),
 		};
+		slots += (uint64_t)drives[i].chunk_count << (im->super.chunk_shift - PAGE_SHIFT);
+	}
+	/* No slot is freed twice before it is used again. */
+	params.freed_max = MIN(freed_max, slots);
 	r = space_new(&params, &im->pool->space);
 	im->pool->raid.space = im->pool->space;
 	return r;
