@@ -335,20 +335,29 @@ static const struct work_mix past_mix = {
 	.volumes = 2,
 };
 
+static void past_steps(struct life *life)
+{
+	const unsigned steps = (unsigned)random_below(&life->world->random, 24);
+
+	work_verb_step(life->work, &past_mix, WORK_CREATE);
+	for (unsigned i = 0; i < steps; i++)
+		work_step(life->work, &past_mix);
+}
+
 static void past_main(void *arg)
 {
 	struct life *life = arg;
 	struct world *world = life->world;
 	const struct world_opening how = {.read_only = false};
-	const unsigned steps = (unsigned)random_below(&world->random, 24);
 	struct err err = {.code = 0};
 
 	world_format(world);
 	if (world_open(world, &how, &err) < 0)
 		sim_fail(life->context, "a new pool does not open: %s", err.text);
-	work_verb_step(life->work, &past_mix, WORK_CREATE);
-	for (unsigned i = 0; i < steps; i++)
-		work_step(life->work, &past_mix);
+	if (life->past)
+		life->past(life);
+	else
+		past_steps(life);
 	work_handles_close(life->work);
 	work_verb_step(life->work, &past_mix, WORK_SYNC);
 	if (world_close(world, POOL_KEEP) < 0)
@@ -378,6 +387,8 @@ void life_run(const struct sim_context *context, struct life *life, const struct
 	ASSERT(life->model != NULL);
 	model_init(life->model);
 	life->work = work_new(life->world, life->model);
+	if (life->work_depth > 0)
+		life->work->depth = life->work_depth;
 	world_run(life->world, past_main, life);
 	life_trace(life);
 	world_run(life->world, life_main, life);

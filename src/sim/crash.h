@@ -37,7 +37,9 @@ struct life {
 	/* [fiber] What is done, instead of steps of the mix; may be NULL. */
 	void (*script)(struct life *life);
 	void *script_data;
-	char what[160]; /* which state it is, for failures */
+	void (*past)(struct life *life); /* [fiber] the same, before anything is traced */
+	unsigned work_depth;		 /* requests at a time; 0: as it comes */
+	char what[160];			 /* which state it is, for failures */
 };
 
 /* From here on all is traced. No pool is open. */
@@ -52,5 +54,9 @@ void life_end(struct life *life);
 /* A pool on new drives, with some past; then `steps` of the mix or the script, traced. */
 void life_run(const struct sim_context *context, struct life *like, const struct world_shape *shape,
 	      struct random *random);
+
+/* barriers.c: what a run without some barrier is like. */
+void sim_barriers_shape(const struct sim_context *context, struct life *life,
+			struct crash_plan *plan, struct world_shape *shape);
 
 #endif

@@ -46,8 +46,7 @@ static struct life *life_new(const struct crash_plan *plan)
 	return life;
 }
 
-static void seed_run(const struct sim_context *context, const struct crash_plan *plan,
-		     unsigned steps)
+static void seed_run(const struct sim_context *context, struct crash_plan *plan, unsigned steps)
 {
 	struct life *life = life_new(plan);
 	struct world_shape shape;
@@ -59,13 +58,14 @@ static void seed_run(const struct sim_context *context, const struct crash_plan 
 	shape.delta_records = 512;
 	shape.barriers_off = context->options->barriers_off;
 	life->steps = 1 + (unsigned)random_below(&random, steps);
+	sim_barriers_shape(context, life, plan, &shape);
 	life_run(context, life, &shape, &random);
 	free(life);
 }
 
 void sim_crash_run(const struct sim_context *context)
 {
-	const struct crash_plan plan = {
+	struct crash_plan plan = {
 		.states = context->options->states,
 		.states_again = 12,
 		.again_percent = 4,
@@ -80,7 +80,7 @@ void sim_crash_run(const struct sim_context *context)
 
 void sim_double_run(const struct sim_context *context)
 {
-	const struct crash_plan plan = {
+	struct crash_plan plan = {
 		.states = MAX(context->options->states / 40, UINT64_C(1)),
 		.states_again = 40,
 		.again_percent = 100,

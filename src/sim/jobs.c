@@ -39,9 +39,8 @@ static double now_s(void)
 }
 
 static void (*const runs[])(const struct sim_context *context) = {
-	[SIM_OPS] = sim_ops_run,
-	[SIM_CRASH] = sim_crash_run,
-	[SIM_DOUBLE] = sim_double_run,
+	[SIM_OPS] = sim_ops_run,       [SIM_CRASH] = sim_crash_run, [SIM_SHORT] = sim_short_run,
+	[SIM_DOUBLE] = sim_double_run, [SIM_SWEEP] = sim_sweep_run,
 };
 
 static void seed_run(const struct sim_options *options, struct sim_report *report, uint64_t seed)
@@ -69,6 +68,8 @@ static void replay_print(const struct sim_options *options, const struct sim_rep
 {
 	fprintf(stderr, "replay: quoin-sim %s --seed %llu --seeds 1", sim_kind_name(options->kind),
 		(unsigned long long)atomic_load(&report->seed));
+	if (options->kind == SIM_SHORT)
+		fprintf(stderr, " --length %u", options->length);
 	if (options->kind != SIM_OPS)
 		fprintf(stderr, " --states %llu", (unsigned long long)options->states);
 	if (options->barriers_off)
@@ -83,8 +84,6 @@ static void failure_tell(const struct sim_options *options, const struct sim_rep
 		(unsigned long long)atomic_load(&report->seed));
 	if (report->failure[0] != '\0')
 		fprintf(stderr, "%s\n", report->failure);
-	else if (WIFSIGNALED(status))
-		fprintf(stderr, "%s\n", strsignal(WTERMSIG(status)));
 	else
 		fprintf(stderr, "exit %d\n", WEXITSTATUS(status));
 	replay_print(options, report);
@@ -124,7 +123,11 @@ static void job_watch(struct jobs *jobs, unsigned job)
 	jobs->running--;
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return;
-	failure_tell(jobs->options, report, status);
+	if (report->failure[0] == '\0' && WIFSIGNALED(status))
+		snprintf(report->failure, sizeof(report->failure), "%s",
+			 strsignal(WTERMSIG(status)));
+	if (!jobs->options->quiet)
+		failure_tell(jobs->options, report, status);
 	jobs->failed = true;
 }
 

@@ -19,7 +19,10 @@ static const char usage_text[] =
 	"\n"
 	"  ops       random operations, power cuts, faults of drives, full pools\n"
 	"  crash     short runs; then every state a power cut could have left, or some of them\n"
+	"  short     the same for all sequences of few operations (seeds count them)\n"
 	"  double    the power is cut again while the pool is imported\n"
+	"  sweep     one run, in which the n-th request of a drive fails, for every n\n"
+	"  barriers  leaves out each ordering that the engine relies on: it must be missed\n"
 	"  all       all of them, in turn; --seconds is shared out\n"
 	"\n"
 	"  --seed S           the first seed (default 1)\n"
@@ -27,6 +30,7 @@ static const char usage_text[] =
 	"  --seconds N        no new seed after N seconds\n"
 	"  --jobs N           processes (default: one per core)\n"
 	"  --states N         crash states per seed, at most; 0: all of them (default 300)\n"
+	"  --length N         operations of a short run (default 2)\n"
 	"  --barriers-off N   leave out these (enum pool_barrier), to see them missed\n"
 	"  --hang-seconds N   a seed that does not move so long hangs (default 120)\n"
 	"  --json             one JSON object for each kind\n"
@@ -42,6 +46,7 @@ enum option_id {
 	OPTION_SECONDS,
 	OPTION_JOBS,
 	OPTION_STATES,
+	OPTION_LENGTH,
 	OPTION_BARRIERS,
 	OPTION_HANG,
 	OPTION_JSON,
@@ -56,6 +61,7 @@ static const struct option long_options[] = {
 	{"seconds", required_argument, NULL, OPTION_SECONDS},
 	{"jobs", required_argument, NULL, OPTION_JOBS},
 	{"states", required_argument, NULL, OPTION_STATES},
+	{"length", required_argument, NULL, OPTION_LENGTH},
 	{"barriers-off", required_argument, NULL, OPTION_BARRIERS},
 	{"hang-seconds", required_argument, NULL, OPTION_HANG},
 	{"json", no_argument, NULL, OPTION_JSON},
@@ -98,6 +104,9 @@ static void option_take(struct sim_options *o, int id)
 		return;
 	case OPTION_STATES:
 		o->states = number(optarg, UINT64_MAX);
+		return;
+	case OPTION_LENGTH:
+		o->length = (unsigned)MAX(number(optarg, 4), UINT64_C(1));
 		return;
 	case OPTION_BARRIERS:
 		o->barriers_off = (unsigned)number(optarg, UINT32_MAX);
@@ -147,23 +156,22 @@ static bool kind_run(const struct sim_options *options)
 {
 	struct sim_report total = {.kind = options->kind};
 	const double begin = now_s();
-	const bool good = sim_jobs_run(options, &total);
+	const bool good = options->kind == SIM_BARRIERS ? sim_barriers_run(options, &total)
+							: sim_jobs_run(options, &total);
 
 	sim_report_print(options, &total, now_s() - begin);
 	return good;
 }
 
-/* Of a hundred seconds. */
+/* Of a hundred seconds. Barriers take what they need. */
 static const unsigned shares[SIM_KINDS] = {
-	[SIM_OPS] = 40,
-	[SIM_CRASH] = 40,
-	[SIM_DOUBLE] = 20,
+	[SIM_OPS] = 35, [SIM_CRASH] = 25, [SIM_SHORT] = 10, [SIM_DOUBLE] = 15, [SIM_SWEEP] = 15,
 };
 
 int main(int argc, char **argv)
 {
 	struct sim_options options = {
-		.seed = 1, .states = 300, .hang_seconds = 120, .seeds = UINT64_MAX};
+		.seed = 1, .states = 300, .length = 2, .hang_seconds = 120, .seeds = UINT64_MAX};
 	const double begin = now_s();
 	bool good = true;
 	int id;

@@ -10,9 +10,8 @@
 const char *sim_kind_name(enum sim_kind kind)
 {
 	static const char *const names[] = {
-		[SIM_OPS] = "ops",
-		[SIM_CRASH] = "crash",
-		[SIM_DOUBLE] = "double",
+		[SIM_OPS] = "ops",	 [SIM_CRASH] = "crash", [SIM_SHORT] = "short",
+		[SIM_DOUBLE] = "double", [SIM_SWEEP] = "sweep", [SIM_BARRIERS] = "barriers",
 	};
 
 	return names[kind];
@@ -39,6 +38,8 @@ void sim_report_add(struct sim_report *total, const struct sim_report *part)
 	total->states += part->states;
 	total->imports += part->imports;
 	total->faults += part->faults;
+	if (part->failure[0] != '\0')
+		snprintf(total->failure, sizeof(total->failure), "%s", part->failure);
 }
 
 void sim_report_print(const struct sim_options *options, const struct sim_report *total,

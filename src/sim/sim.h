@@ -5,7 +5,7 @@
  *   main.c, jobs.c  options; processes, and the failures they report    report.c  counters
  *   world.c         a pool on simulated drives                          model.c   what it must hold
  *   work.c, verbs.c requests and verbs on both                          check.c   one against other
- *   ops.c, crash.c, crash_seeds.c  the kinds of campaign
+ *   ops.c, crash.c, crash_seeds.c, short.c, sweep.c, barriers.c  the kinds of campaign
  *
  * A run is one seed of one kind. It ends, or says why the seed failed and ends its process: nothing
  * is unwound, so that no check needs a way back. Everything is a function of the seed.
@@ -20,7 +20,10 @@
 enum sim_kind {
 	SIM_OPS,
 	SIM_CRASH,
+	SIM_SHORT,
 	SIM_DOUBLE,
+	SIM_SWEEP,
+	SIM_BARRIERS,
 	SIM_KINDS,
 };
 
@@ -47,7 +50,9 @@ struct sim_options {
 	unsigned jobs;
 	uint64_t states;       /* crash states of one seed */
 	unsigned barriers_off; /* enum pool_barrier */
+	unsigned length;       /* of short runs */
 	unsigned hang_seconds;
+	bool quiet; /* a failure is what is wanted */
 };
 
 /* One seed; returns when it passed. */
@@ -58,7 +63,12 @@ struct sim_context {
 };
 void sim_ops_run(const struct sim_context *context);
 void sim_crash_run(const struct sim_context *context);
+void sim_short_run(const struct sim_context *context);
 void sim_double_run(const struct sim_context *context);
+void sim_sweep_run(const struct sim_context *context);
+
+/* How many sequences of operations there are. */
+uint64_t sim_short_count(unsigned length);
 
 /* The seed failed: says so in the report and ends the process. */
 NO_RETURN void sim_fail(const struct sim_context *context, const char *format, ...)
@@ -68,6 +78,9 @@ const char *sim_kind_name(enum sim_kind kind);
 
 /* Runs seeds of one kind in processes of their own; adds to `total`. False: one failed. */
 bool sim_jobs_run(const struct sim_options *options, struct sim_report *total);
+
+/* False: what was left out was not missed. */
+bool sim_barriers_run(const struct sim_options *options, struct sim_report *total);
 
 void sim_report_add(struct sim_report *total, const struct sim_report *part);
 void sim_report_print(const struct sim_options *options, const struct sim_report *total,

@@ -70,6 +70,8 @@ static int drives_add(struct import *im)
 
 	raid_init(&pool->raid, pool->loop, im->super.chunk_shift);
 	pool->raid.ckpt = im->super.ckpt;
+	if (pool->barriers_off & POOL_BARRIER_SUPER_FUA)
+		pool->raid.super_flags = 0;
 	for (unsigned i = 0; r == 0 && i < im->super.drive_count; i++) {
 		struct super_drive info = im->super.drives[i];
 		const struct import_drive *d = drive_of(im, info.guid);
@@ -231,6 +233,8 @@ static int drives_level(struct import *im)
 	struct raid *raid = &im->pool->raid;
 	int r = 0;
 
+	if (im->pool->barriers_off & POOL_BARRIER_SUPER_LEVEL)
+		return 0;
 	for (unsigned i = 0; r == 0 && i < raid->drive_count; i++) {
 		const struct import_drive *d = drive_of(im, raid->drives[i].info.guid);
 

@@ -111,7 +111,7 @@ static bool write_rest(struct log *log)
 	const bool begun = log->commit_writes > 0 || log->flushing;
 
 	/* Gathering ends once: commit_end is not written yet, or the flush has begun. */
-	if (!begun && earlier_writes(log))
+	if (!begun && !(log->barriers_off & POOL_BARRIER_LOG_GATHER) && earlier_writes(log))
 		return false;
 	if (!begun && log->beside && !log->flushed)
 		flush(log);

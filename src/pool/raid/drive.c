@@ -10,7 +10,7 @@
 
 void raid_init(struct raid *raid, struct loop *loop, uint8_t chunk_shift)
 {
-	*raid = (struct raid){.loop = loop, .chunk_shift = chunk_shift};
+	*raid = (struct raid){.loop = loop, .chunk_shift = chunk_shift, .super_flags = DISK_FUA};
 }
 
 void raid_fini(struct raid *raid)

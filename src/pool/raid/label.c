@@ -119,7 +119,7 @@ static void super_submit(struct super_write *write, struct drive *drive, bool ba
 	leg->iov = (struct iovec){.iov_base = drive->super_page, .iov_len = PAGE_BYTES};
 	leg->request = (struct disk_request){
 		.op = DISK_WRITE,
-		.flags = DISK_FUA,
+		.flags = write->raid->super_flags,
 		.offset = super_offset(drive->info.size_bytes, back, slot),
 		.length_bytes = PAGE_BYTES,
 		.iov = &leg->iov,

@@ -42,6 +42,7 @@ struct raid {
 		ckpt; /* the last one that was written: set at import, then by raid_super_write() */
 	struct drive drives[SUPER_DRIVES_MAX];
 	uint64_t read_turn;
+	unsigned super_flags; /* of writes of superblocks: DISK_FUA, but in tests */
 	/* A drive's state or error counts changed. May be NULL. */
 	void (*changed)(void *data, struct drive *drive);
 	bool (*may_fault)(void *data, const struct drive *drive);

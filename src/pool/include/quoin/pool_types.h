@@ -40,14 +40,17 @@ struct pool_format_params {
 
 /* Test-only: ordering that a simulation leaves out on purpose, to see that it is missed. */
 enum pool_barrier {
-	POOL_BARRIER_LOG_FLUSH = 1,   /* a log commit flushes the data it names */
-	POOL_BARRIER_LOG_FUA = 2,     /* log blocks are durable before they are answered for */
-	POOL_BARRIER_CKPT_DRAIN = 4,  /* metadata is written before the flush of a checkpoint */
-	POOL_BARRIER_CKPT_FLUSH = 8,  /* all is durable before the superblock is written */
-	POOL_BARRIER_KEEP = 32,	      /* freed slots wait for later checkpoints */
-	POOL_BARRIER_LOG_VERIFY = 64, /* recovery checks the data of the last group */
-	POOL_BARRIER_LOG_RELOG = 128, /* patches live on in the next generation's log */
-	POOL_BARRIER_LOG_WRAP = 256,  /* a log block is not overwritten before its checkpoint */
+	POOL_BARRIER_LOG_FLUSH = 1,	/* a log commit flushes the data it names */
+	POOL_BARRIER_LOG_FUA = 2,	/* log blocks are durable before they are answered for */
+	POOL_BARRIER_CKPT_DRAIN = 4,	/* metadata is written before the flush of a checkpoint */
+	POOL_BARRIER_CKPT_FLUSH = 8,	/* all is durable before the superblock is written */
+	POOL_BARRIER_KEEP = 32,		/* freed slots wait for later checkpoints */
+	POOL_BARRIER_LOG_VERIFY = 64,	/* recovery checks the data of the last group */
+	POOL_BARRIER_LOG_RELOG = 128,	/* patches live on in the next generation's log */
+	POOL_BARRIER_LOG_WRAP = 256,	/* a log block is not overwritten before its checkpoint */
+	POOL_BARRIER_SUPER_FUA = 512,	/* a superblock is durable before its checkpoint counts */
+	POOL_BARRIER_LOG_GATHER = 1024, /* a commit's flush begins after earlier log blocks ended */
+	POOL_BARRIER_SUPER_LEVEL = 2048, /* an import makes superblocks level before its own */
 };
 
 struct pool_open_params {
