@@ -45,6 +45,8 @@ static int data_ensure(struct checkpointer *c)
 
 		if (r == -ENOMEM)
 			return r;
+		if (r == 0)
+			space_segment_withhold(c->pool->space, segment);
 		refused = r < 0 ? refused + 1 : 0;
 		group = (group + 1) % groups;
 		space_sums(c->pool->space, &sums);

@@ -28,7 +28,7 @@ static uint32_t free_slots(const struct cell *cell)
 
 static bool eligible(const struct space *space, const struct segment *segment)
 {
-	if (segment->closed)
+	if (segment->closed || segment->withheld)
 		return false;
 	for (unsigned i = 0; i < segment->column_count; i++) {
 		if (space->drives[segment->columns[i].drive].drive.usable)
@@ -147,6 +147,29 @@ void space_lane_fix(struct space *space, struct cell *cell)
 	}
 	heap_rise(lane, cell);
 	heap_sink(lane, cell);
+}
+
+void space_segment_withhold(struct space *space, struct segment *segment)
+{
+	struct cell *cell = space->cells[segment->id];
+
+	ASSERT_U64(segment->used, ==, 0);
+	segment->withheld = true;
+	space->withheld_count++;
+	space_lane_fix(space, cell);
+}
+
+void space_withheld_release(struct space *space)
+{
+	for (uint32_t id = 1; space->withheld_count != 0 && id < space->segment_limit; id++) {
+		struct cell *cell = space->cells[id];
+
+		if (cell == NULL || !cell->segment.withheld)
+			continue;
+		cell->segment.withheld = false;
+		space->withheld_count--;
+		space_lane_fix(space, cell);
+	}
 }
 
 void space_lanes_fini(struct space *space)

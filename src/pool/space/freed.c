@@ -223,4 +223,5 @@ void space_commit(struct space *space, bool (*released)(void *data, uint64_t vad
 	freed->oldest = (freed->oldest + 1) % SPACE_KEEP;
 	if (freed->stale_commits != 0 && --freed->stale_commits == 0)
 		stale_release(space, &call);
+	space_withheld_release(space);
 }

@@ -72,6 +72,7 @@ struct space {
 	uint32_t chunk_slots;
 	uint32_t segment_limit;
 	uint32_t id_hint; /* lower numbers are taken */
+	uint32_t withheld_count;
 	unsigned drive_count;
 	unsigned group_count; /* numbers of groups are below */
 	unsigned turn;	      /* data: the group */
@@ -121,6 +122,7 @@ struct cell *space_cell(const struct space *space, uint64_t vaddr);
 MUST_CHECK int space_lane_reserve(struct space *space, struct cell *cell);
 void space_lane_join(struct space *space, struct cell *cell); /* after space_lane_reserve() */
 void space_lane_fix(struct space *space, struct cell *cell);  /* its free slots or drives changed */
+void space_withheld_release(struct space *space);
 void space_lanes_fini(struct space *space);
 /* Used and not ref slots become free. */
 void space_slots_clear(struct space *space, struct cell *cell, uint32_t slot, unsigned count);

@@ -40,6 +40,7 @@ struct segment {
 	uint8_t column_count;
 	bool record_dirty; /* its record differs from the one on disk */
 	bool closed;	   /* not handed out from (a drive of it failed writing) */
+	bool withheld;	   /* nor is it: see space_segment_withhold() */
 	uint16_t group;
 	uint32_t slot_count;
 	uint32_t used; /* bits set in used_bits */
@@ -95,6 +96,12 @@ void space_segment_encode(const struct segment *segment, struct segment_record *
 MUST_CHECK int space_segment_add(struct space *space, enum segment_class class, unsigned group,
 				 uint64_t ckpt, struct segment **ret_segment);
 
+/*
+ * Hands out nothing of a new segment until the next space_commit(): before a superblock has it, an
+ * import would not know the segment, and so no record of the log may name it.
+ */
+void space_segment_withhold(struct space *space, struct segment *segment);
+
 /* ORs a bitmap page from disk into used_bits, and into ref_bits when `current`. Bits beyond the
  * slots are ignored. */
 void space_bitmap_load(struct space *space, struct segment *segment, unsigned page,
@@ -140,7 +147,8 @@ size_t space_freed_room(const struct space *space);
 void space_freeze(struct space *space);
 
 /*
- * The checkpoint is committed: the frozen list waits, and what has waited long enough is free.
+ * The checkpoint is committed: the frozen list waits, what has waited long enough is free, and
+ * segments that were withheld are handed out from.
  * `released(data, vaddr, count)` is called for runs of >= SPACE_TRIM_SLOTS that became free and may
  * answer true to keep them used until space_unalloc() (it discards them on the drive first). May be
  * NULL.

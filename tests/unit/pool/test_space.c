@@ -284,6 +284,27 @@ static void long_runs_are_offered(void **state)
 	space_free(space);
 }
 
+/* A record that names a segment of a checkpoint to come would be damage after a crash. */
+static void withheld_until_the_commit(void **state)
+{
+	const struct space_drive drive = {.chunk_count = 4, .usable = true};
+	struct space *space = open_space(&drive, 1);
+	struct segment *old = add(space, SEGMENT_DATA, 0);
+	struct segment *fresh;
+	uint64_t vaddr;
+
+	assert_int_equal(space_alloc(space, SEGMENT_DATA, SLOTS - 1, &vaddr), SLOTS - 1);
+	fresh = add(space, SEGMENT_DATA, 0);
+	space_segment_withhold(space, fresh);
+	assert_int_equal(space_alloc(space, SEGMENT_DATA, 2, &vaddr), 1);
+	assert_int_equal(vaddr_segment(vaddr), old->id);
+	assert_int_equal(space_alloc(space, SEGMENT_DATA, 1, &vaddr), 0);
+	space_commit(space, NULL, NULL);
+	assert_int_equal(space_alloc(space, SEGMENT_DATA, SLOTS, &vaddr), SLOTS);
+	assert_int_equal(vaddr_segment(vaddr), fresh->id);
+	space_free(space);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -296,6 +317,7 @@ int main(void)
 		cmocka_unit_test(groups_take_turns),
 		cmocka_unit_test(refs_make_dirty),
 		cmocka_unit_test(long_runs_are_offered),
+		cmocka_unit_test(withheld_until_the_commit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
