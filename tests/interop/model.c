@@ -6,9 +6,10 @@
 #include <quoin/base_bitmap.h>
 
 #include "model.h"
+#include "past.h"
 
 #define SLOT_COUNT (MODEL_DEPTH * MODEL_QUEUES_MAX)
-#define BUFFER_BYTES (MODEL_BLOCKS_MAX * 4096 + 4096)
+#define BUFFER_BYTES (MODEL_COMMAND_BYTES_MAX + 4096)
 #define ATTEMPTS_MAX 64
 
 /* Command ids of the load: apart from those that host_submit() gives out, which are below. */
@@ -24,6 +25,8 @@ struct slot {
 	uint64_t source;  /* Copy: first LBA read; also marked busy */
 	uint64_t first;	  /* first of the new contents, or 0 for zeroes */
 	bool must_differ; /* Compare with a wrong byte */
+	bool fua;
+	uint64_t submitted; /* by the clock */
 	uint8_t *data;
 	uint64_t mark; /* page for lists */
 };
@@ -38,30 +41,16 @@ struct model {
 	uint64_t *busy;	     /* bitmap: a command in flight touches it */
 	uint64_t next_value; /* contents are given out once */
 	uint64_t completed;
+	uint64_t clock;	     /* counts submissions and completions */
+	uint64_t durable;    /* what was complete by then is */
+	struct past *past;   /* `cached`: what may come back */
+	uint64_t *lost;	     /* bitmap: the cache was lost, and nobody looked since */
+	uint64_t *submitted; /* per block: when the command that made `content` was */
+	struct image *cut;   /* being made, or NULL */
 	struct slot slots[SLOT_COUNT];
 };
 
 /* --- Contents ----------------------------------------------------------------------------- */
-
-static void spell(uint64_t value, uint8_t *block, unsigned bytes)
-{
-	uint64_t *words = (uint64_t *)(void *)block;
-
-	for (unsigned i = 0; i < bytes / 8; i++)
-		words[i] = value * (2 * i + 1);
-}
-
-/* The value a block spells, or UINT64_MAX when it spells none. */
-static uint64_t unspell(const uint8_t *block, unsigned bytes)
-{
-	const uint64_t *words = (const uint64_t *)(const void *)block;
-
-	for (unsigned i = 1; i < bytes / 8; i++) {
-		if (words[i] != words[0] * (2 * i + 1))
-			return UINT64_MAX;
-	}
-	return words[0];
-}
 
 static bool fits(struct model *m, uint64_t lba, uint64_t value)
 {
@@ -71,7 +60,21 @@ static bool fits(struct model *m, uint64_t lba, uint64_t value)
 		m->content[lba] = value;
 		return true;
 	}
+	if (bitmap_test(m->lost, lba) && past_may(m->past, lba, value, m->durable)) {
+		m->content[lba] = value;
+		return true;
+	}
 	return false;
+}
+
+/* What a block has is known now, be it by a look or by a command on all of it. */
+static void settle(struct model *m, uint64_t lba)
+{
+	bitmap_clear(m->unsure, lba);
+	if (!bitmap_test(m->lost, lba))
+		return;
+	bitmap_clear(m->lost, lba);
+	past_settle(m->past, lba, PAST_NEVER);
 }
 
 /* Compares what was read; what was unsure is known after it. */
@@ -79,7 +82,7 @@ static bool check_blocks(struct model *m, uint64_t lba, unsigned blocks, const u
 {
 	for (unsigned i = 0; i < blocks; i++) {
 		const uint64_t value =
-			unspell(data + (size_t)i * m->o.block_bytes, m->o.block_bytes);
+			content_unspell(data + (size_t)i * m->o.block_bytes, m->o.block_bytes);
 
 		if (!fits(m, lba + i, value)) {
 			fprintf(stderr, "block %llu reads as %#llx, expected %#llx\n",
@@ -87,7 +90,7 @@ static bool check_blocks(struct model *m, uint64_t lba, unsigned blocks, const u
 				(unsigned long long)m->content[lba + i]);
 			return false;
 		}
-		bitmap_clear(m->unsure, lba + i);
+		settle(m, lba + i);
 	}
 	return true;
 }
@@ -111,7 +114,8 @@ static void range_mark(struct model *m, uint64_t lba, unsigned blocks, bool busy
 
 static bool range_sure(const struct model *m, uint64_t lba, unsigned blocks)
 {
-	return bitmap_next_set(m->unsure, lba + blocks, lba) == lba + blocks;
+	return bitmap_next_set(m->unsure, lba + blocks, lba) == lba + blocks &&
+	       bitmap_next_set(m->lost, lba + blocks, lba) == lba + blocks;
 }
 
 /* A random range no command touches, marked busy. False when none was found. */
@@ -153,14 +157,15 @@ static void fill_new(struct model *m, struct slot *s)
 	s->first = m->next_value;
 	m->next_value += s->blocks;
 	for (unsigned i = 0; i < s->blocks; i++)
-		spell(s->first + i, s->data + (size_t)i * m->o.block_bytes, m->o.block_bytes);
+		content_spell(s->first + i, s->data + (size_t)i * m->o.block_bytes,
+			      m->o.block_bytes);
 }
 
 static void fill_compare(struct model *m, struct slot *s)
 {
 	for (unsigned i = 0; i < s->blocks; i++)
-		spell(m->content[s->lba + i], s->data + (size_t)i * m->o.block_bytes,
-		      m->o.block_bytes);
+		content_spell(m->content[s->lba + i], s->data + (size_t)i * m->o.block_bytes,
+			      m->o.block_bytes);
 	s->must_differ = random_chance(&m->random, 1, 4);
 	if (s->must_differ)
 		s->data[random_below(&m->random, (uint64_t)s->blocks * m->o.block_bytes)] ^= 0x40;
@@ -201,7 +206,8 @@ static struct nvme_sqe build(struct model *m, struct slot *s)
 		fill_compare(m, s);
 	if (has_data(s->opcode))
 		set_data_pointer(m, s, &sqe, s->blocks * m->o.block_bytes);
-	if (s->opcode == IO_WRITE && random_chance(&m->random, 1, 16))
+	s->fua = s->opcode == IO_WRITE && random_chance(&m->random, 1, 16);
+	if (s->fua)
 		sqe.dw12 |= IO_FUA;
 	if (s->opcode == IO_WRITE_ZEROES && random_chance(&m->random, 1, 2))
 		sqe.dw12 |= IO_DEAC;
@@ -236,12 +242,14 @@ static bool slot_prepare(struct model *m, struct slot *s)
 	s->blocks = s->opcode == IO_FLUSH
 			    ? 0
 			    : 1 + (unsigned)random_below(&m->random, random_chance(&m->random, 1, 8)
-									     ? MODEL_BLOCKS_MAX
+									     ? m->o.blocks_max
 									     : 8);
 	s->lba = 0;
 	s->source = UINT64_MAX;
 	s->first = 0;
 	s->must_differ = false;
+	s->fua = false;
+	s->submitted = ++m->clock;
 	if (s->blocks && !range_take(m, s->blocks, s->opcode == IO_COMPARE, &s->lba))
 		return false;
 	if (s->opcode == IO_COPY && !range_take(m, s->blocks, true, &s->source)) {
@@ -268,6 +276,23 @@ static uint64_t new_content(const struct model *m, const struct slot *s, unsigne
 	return s->opcode == IO_COPY ? m->content[s->source + i] : 0;
 }
 
+/* Block i has what the command wrote. */
+static void content_set(struct model *m, const struct slot *s, unsigned i)
+{
+	const uint64_t lba = s->lba + i;
+
+	settle(m, lba);
+	if (m->cut)
+		image_may(m->cut, lba, m->content[lba], m->submitted[lba], m->clock);
+	if (m->o.cached) {
+		past_settle(m->past, lba, s->fua ? PAST_NEVER : m->durable);
+		if (!s->fua)
+			past_add(m->past, lba, m->content[lba], m->clock);
+	}
+	m->content[lba] = new_content(m, s, i);
+	m->submitted[lba] = s->submitted;
+}
+
 static void slot_release(struct model *m, struct slot *s)
 {
 	range_mark(m, s->lba, s->blocks, false);
@@ -286,10 +311,11 @@ static bool slot_done(struct model *m, struct slot *s, unsigned status)
 			(unsigned long long)s->lba, s->blocks, status, expected);
 	if (good && s->opcode == IO_READ)
 		good = check_blocks(m, s->lba, s->blocks, s->data);
-	for (unsigned i = 0; changes(s->opcode) && i < s->blocks; i++) {
-		m->content[s->lba + i] = new_content(m, s, i);
-		bitmap_clear(m->unsure, s->lba + i);
-	}
+	m->clock++;
+	for (unsigned i = 0; changes(s->opcode) && i < s->blocks; i++)
+		content_set(m, s, i);
+	if (s->opcode == IO_FLUSH && status == ST_OK)
+		m->durable = MAX(m->durable, s->submitted);
 	slot_release(m, s);
 	m->completed++;
 	return good;
@@ -308,6 +334,36 @@ void model_forget_in_flight(struct model *m)
 		}
 		slot_release(m, s);
 	}
+}
+
+void model_lose_cache(struct model *m)
+{
+	ASSERT(m->o.cached);
+	model_forget_in_flight(m);
+	for (uint64_t lba = 0; lba < m->o.block_count; lba++)
+		bitmap_set(m->lost, lba);
+}
+
+void model_cut_begin(struct model *m)
+{
+	ASSERT(m->cut == NULL);
+	m->cut = image_new(m->o.block_count, m->o.block_bytes);
+}
+
+struct image *model_cut_end(struct model *m)
+{
+	struct image *cut = m->cut;
+
+	m->cut = NULL;
+	for (uint64_t lba = 0; lba < m->o.block_count; lba++)
+		image_may(cut, lba, m->content[lba], m->submitted[lba], UINT64_MAX);
+	for (unsigned n = 0; n < SLOT_COUNT; n++) {
+		const struct slot *s = &m->slots[n];
+
+		for (unsigned i = 0; s->busy && changes(s->opcode) && i < s->blocks; i++)
+			image_may(cut, s->lba + i, new_content(m, s, i), s->submitted, UINT64_MAX);
+	}
+	return cut;
 }
 
 /* --- Load --------------------------------------------------------------------------------- */
@@ -441,9 +497,9 @@ bool model_verify(struct model *m)
 
 	if (!model_drain(m))
 		return false;
-	for (uint64_t lba = 0; lba < m->o.block_count; lba += MODEL_BLOCKS_MAX) {
+	for (uint64_t lba = 0; lba < m->o.block_count; lba += m->o.blocks_max) {
 		const unsigned blocks =
-			(unsigned)MIN((uint64_t)MODEL_BLOCKS_MAX, m->o.block_count - lba);
+			(unsigned)MIN((uint64_t)m->o.blocks_max, m->o.block_count - lba);
 		struct nvme_sqe sqe = {
 			.opcode = IO_READ,
 			.nsid = 1,
@@ -468,13 +524,19 @@ struct model *model_new(const struct model_options *options, uint64_t seed)
 
 	ASSERT(m != NULL);
 	m->o = *options;
+	if (m->o.blocks_max == 0)
+		m->o.blocks_max = MODEL_BLOCKS_MAX;
+	ASSERT_U64(m->o.blocks_max * m->o.block_bytes, <=, MODEL_COMMAND_BYTES_MAX);
 	m->next_value = 1;
 	random_init(&m->random, seed);
 	m->content = calloc(options->block_count, sizeof(*m->content));
 	m->maybe = calloc(options->block_count, sizeof(*m->maybe));
 	m->unsure = calloc(words, sizeof(uint64_t));
 	m->busy = calloc(words, sizeof(uint64_t));
-	ASSERT(m->content && m->maybe && m->unsure && m->busy);
+	m->lost = calloc(words, sizeof(uint64_t));
+	m->submitted = calloc(options->block_count, sizeof(*m->submitted));
+	ASSERT(m->content && m->maybe && m->unsure && m->busy && m->lost && m->submitted);
+	m->past = past_new(options->block_count);
 	return m;
 }
 
@@ -486,6 +548,10 @@ void model_free(struct model *m)
 	free(m->maybe);
 	free(m->unsure);
 	free(m->busy);
+	free(m->lost);
+	free(m->submitted);
+	past_free(m->past);
+	image_free(m->cut);
 	free(m);
 }
 
