@@ -113,6 +113,26 @@ target_create() { # NAME [OPTION...]: on $work/NAME.raw
 		fail "cannot create target $name"
 }
 
+# pool_create NAME SIZE WORD...: a pool; words that are not "mirror" name its files of that size.
+pool_create() {
+	local name=$1 size=$2 word words=()
+	shift 2
+	for word; do
+		if [ "$word" = mirror ]; then
+			words+=("$word")
+		else
+			truncate -s "$size" "$work/$word.drive"
+			words+=("$work/$word.drive")
+		fi
+	done
+	quoin pool create "$name" "${words[@]}" >/dev/null || fail "cannot create pool $name"
+}
+
+# volume_target NAME VOLUME: a target on a volume of a pool.
+volume_target() {
+	quoin target create "$1" --listen "$work/$1.sock" "$2" >/dev/null || fail "cannot create target $1"
+}
+
 # -- Virtual machines ----------------------------------------------------------------------------
 
 # job_prepare JOB [fio | PROGRAM...]: $initrd runs this script of jobs/ in the guest, which finds
@@ -186,11 +206,16 @@ vm_wait() {
 	wait "$vm" || fail "$1: QEMU left with exit code $?: $(tail -n 3 "$work/$1.qemu")"
 }
 
-# vm_finish NAME SECONDS: until the job has ended well.
-vm_finish() {
+# vm_end NAME SECONDS: until the job has ended well, whatever the guest's kernel says.
+vm_end() {
 	vm_wait "$@"
 	tr -d '\r' <"$work/$1.console" | grep -E '^(GUEST-UP|ok |note |FAILED)' || :
 	grep -q 'GUEST-EXIT:0 ' "$work/$1.console" || fail "$1: the job failed"
+}
+
+# vm_finish NAME SECONDS: the same, and the guest's kernel complains of nothing.
+vm_finish() {
+	vm_end "$@"
 	! grep -E 'nvme.*(timeout|abort|controller is down|I/O error)|Oops|BUG:|Call Trace' "$work/$1.console" ||
 		fail "$1: the guest's kernel complains"
 }
