@@ -308,13 +308,16 @@ static int owned_count(struct pool *pool, const struct snapshot *origin, struct 
 	return r;
 }
 
-/* What follows the origin in the clone's chain: its oldest own snapshot, or the head. */
+/*
+ * What follows the origin in the clone's chain: its oldest own snapshot, or the head. One that this
+ * checkpoint has made is still pending, and is what follows; one cut since has no `prev` yet.
+ */
 static const struct deadlist *first_dead(const struct pool *pool, const struct volume *clone)
 {
 	for (uint32_t id = 1; id < pool->snapshot_limit; id++) {
 		const struct snapshot *snapshot = pool->snapshots[id];
 
-		if (snapshot && !snapshot->pending && snapshot->next.state != VOLUME_NONE &&
+		if (snapshot && snapshot->next.state != VOLUME_NONE &&
 		    snapshot->next.volume == clone->id && snapshot->next.prev == clone->next.origin)
 			return &snapshot->next.dead;
 	}

@@ -210,12 +210,13 @@ int snapshot_parse(const struct pool *pool, const char *name, struct snapshot **
 
 /* --- Chains ------------------------------------------------------------------------------ */
 
+/* One that this checkpoint has made is pending, and counts; one cut since has no `prev` yet. */
 struct snapshot *snapshot_after(const struct pool *pool, const struct snapshot *snapshot)
 {
 	for (uint32_t id = 1; id < pool->snapshot_limit; id++) {
 		struct snapshot *after = pool->snapshots[id];
 
-		if (after && !after->pending && after->next.state != VOLUME_NONE &&
+		if (after && after->next.state != VOLUME_NONE &&
 		    after->next.volume == snapshot->next.volume && after->next.prev == snapshot->id)
 			return after;
 	}
