@@ -76,6 +76,8 @@ static void pool_numbers_put(json_t *json, const struct control_pool_info *info)
 	    {"size_bytes", number(info->size_bytes)},
 	    {"allocated_bytes", number(info->allocated_bytes)},
 	    {"freeing_bytes", number(info->freeing_bytes)},
+	    {"discarding_bytes", number(info->discarding_bytes)},
+	    {"discarded_bytes", number(info->discarded_bytes)},
 	    {"reserved_bytes", number(info->reserved_bytes)},
 	    {"reserve_bytes", number(info->reserve_bytes)},
 	    {"available_bytes", number(info->available_bytes)},

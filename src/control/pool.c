@@ -191,6 +191,8 @@ static void status_copy(const struct pool_status *from, struct control_pool_info
 	to->size_bytes = from->size_bytes;
 	to->allocated_bytes = from->allocated_bytes;
 	to->freeing_bytes = from->freeing_bytes;
+	to->discarding_bytes = from->discarding_bytes;
+	to->discarded_bytes = from->discarded_bytes;
 	to->reserved_bytes = from->reserved_bytes;
 	to->reserve_bytes = from->reserve_bytes;
 	to->available_bytes = from->available_bytes;

@@ -95,6 +95,8 @@ static void space_print(const json_t *pool)
 	show_line("kept back", "%s, %s more promised to volumes",
 		  show_size(pool, "reserve_bytes", a), show_size(pool, "reserved_bytes", b));
 	show_line("freeing", "%s", show_size(pool, "freeing_bytes", a));
+	show_line("discarded", "%s, %s more to come", show_size(pool, "discarded_bytes", a),
+		  show_size(pool, "discarding_bytes", b));
 	show_line("holds", "%llu volumes, %llu snapshots", show_number(pool, "volumes"),
 		  show_number(pool, "snapshots"));
 	show_line("memory", "%s on worker %llu", show_size(pool, "memory_bytes", a),

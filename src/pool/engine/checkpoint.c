@@ -8,6 +8,7 @@
 #include <quoin/base_assert.h>
 
 #include "engine/checkpoint.h"
+#include "engine/discard.h"
 #include "engine/tables.h"
 
 #define DESTROY_BUDGET 65536 /* blocks freed by one checkpoint */
@@ -88,7 +89,7 @@ static void commit(struct checkpointer *c)
 	c->records_last = pool->deltas[!pool->active].count;
 	delta_clear(&pool->deltas[!pool->active]);
 	pool->super = c->super;
-	space_commit(pool->space, NULL, NULL);
+	space_commit(pool->space, discards_take, pool);
 	if (pool->barriers_off & POOL_BARRIER_KEEP) {
 		space_commit(pool->space, NULL, NULL);
 		space_commit(pool->space, NULL, NULL);

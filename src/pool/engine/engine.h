@@ -8,7 +8,7 @@
  *   patch.c     writes of less than a block             trim.c    discards and zeroes
  *   repair.c    blocks whose check failed               checkpoint.c, merge.c, tables.c
  *   open.c, replay.c, create.c  import and creation     verb*.c   what people ask for
- *   heart.c     tells other hosts that it is in use
+ *   heart.c     tells other hosts that it is in use   discard.c  of free slots, on the drives
  *
  * Truth about a block: active delta, frozen delta, tree (lookup.c is the only one who asks). A
  * checkpoint works on the `next` records; `rec` is what is committed. The home loop's thread only.
@@ -168,6 +168,7 @@ struct pool {
 	uint64_t replayed, healed, bad_blocks;
 	struct fiber *heart;
 	uint64_t beat;
+	struct discards *discards; /* NULL: nothing is discarded on the drives */
 };
 
 static inline struct delta *pool_delta(struct pool *pool)

@@ -7,6 +7,7 @@
 #include <quoin/base_assert.h>
 
 #include "engine/checkpoint.h"
+#include "engine/discard.h"
 #include "engine/heart.h"
 
 struct loop *pool_loop(const struct pool *pool)
@@ -354,6 +355,8 @@ static int log_open(struct import *im, struct err *err)
 			r = checkpointer_start(pool);
 		if (r == 0)
 			r = heart_start(pool);
+		if (r == 0)
+			r = discards_start(pool);
 	}
 	return r;
 }
@@ -377,6 +380,7 @@ static void pool_free(struct pool *pool)
 {
 	heart_stop(pool);
 	checkpointer_stop(pool);
+	discards_stop(pool);
 	log_fini(&pool->log);
 	io_fini(pool);
 	if (pool->pages) {

@@ -9,6 +9,7 @@
 
 #include <quoin/base_math.h>
 
+#include "engine/discard.h"
 #include "engine/verb.h"
 
 #define RESERVE_PERMILLE_MAX 900
@@ -62,8 +63,12 @@ static bool pool_full(const struct pool *pool)
 static void space_status(const struct pool *pool, struct pool_status *status)
 {
 	struct space_sums sums;
+	struct discard_stats discards;
 
 	space_sums(pool->space, &sums);
+	discards_stats(pool, &discards);
+	status->discarding_bytes = discards.waiting_slots * PAGE_BYTES;
+	status->discarded_bytes = discards.done_slots * PAGE_BYTES;
 	status->size_bytes = sums.data_total * PAGE_BYTES;
 	status->data_bytes = sums.data_refs * PAGE_BYTES;
 	status->metadata_bytes = sums.meta_refs * PAGE_BYTES;

@@ -10,6 +10,7 @@
 #include <quoin/base_assert.h>
 #include <quoin/codec.h>
 
+#include "engine/discard.h"
 #include "engine/io.h"
 
 /* --- Buffers ------------------------------------------------------------------------------- */
@@ -184,6 +185,7 @@ static struct wio_block *gather_block(struct gather *g)
 	uint64_t vaddr;
 
 	if (space_alloc(g->pool->space, SEGMENT_DATA, 1, &vaddr) == 0) {
+		discards_give_up(g->pool);
 		checkpoint_request(g->pool);
 		return NULL;
 	}

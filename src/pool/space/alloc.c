@@ -208,6 +208,15 @@ static void bits_set(uint64_t *words, size_t first, size_t end)
 		words[word] |= space_word_mask(word, first, end);
 }
 
+void space_slots_set(struct space *space, struct cell *cell, size_t first, size_t end)
+{
+	struct segment *segment = &cell->segment;
+
+	bits_set(segment->used_bits, first, end);
+	segment->used += (uint32_t)(end - first);
+	*space_used_sum(space, segment) += end - first;
+}
+
 static unsigned lane_alloc(struct space *space, struct lane *lane, unsigned want,
 			   uint64_t *ret_vaddr)
 {
@@ -230,9 +239,7 @@ static unsigned lane_alloc(struct space *space, struct lane *lane, unsigned want
 	ASSERT(segment != NULL); /* the next one has a free slot, and is looked at from its start */
 	end = MIN(slot + want, (size_t)segment->slot_count);
 	end = bitmap_next_set(segment->used_bits, end, slot);
-	bits_set(segment->used_bits, slot, end);
-	segment->used += (uint32_t)(end - slot);
-	*space_used_sum(space, segment) += end - slot;
+	space_slots_set(space, lane->active, slot, end);
 	lane->cursor = (uint32_t)end;
 	*ret_vaddr = vaddr_make(segment->id, slot);
 	return (unsigned)(end - slot);

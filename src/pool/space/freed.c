@@ -143,6 +143,44 @@ static void freed_distribute(struct freed *freed, struct freed_list *list, unsig
 		list_splice(&list->blocks, &fan[i].blocks);
 }
 
+/*
+ * A run that becomes free, with what is free already in the windows of SPACE_TRIM_SLOTS at its ends
+ * where all of it is: so that single slots add up to something worth a discard.
+ */
+static void run_widen(const struct segment *segment, size_t *first, size_t *end)
+{
+	const size_t low = *first / SPACE_TRIM_SLOTS * SPACE_TRIM_SLOTS;
+	const size_t high = MIN((*end + SPACE_TRIM_SLOTS - 1) / SPACE_TRIM_SLOTS * SPACE_TRIM_SLOTS,
+				(size_t)segment->slot_count);
+
+	if (bitmap_next_set(segment->used_bits, *first, low) == *first)
+		*first = low;
+	if (bitmap_next_set(segment->used_bits, high, *end) == high)
+		*end = high;
+}
+
+/* True: whoever listens took it, and keeps it used. */
+static bool run_offer(struct space *space, struct cell *cell, size_t first, size_t end,
+		      const struct released *released)
+{
+	size_t low = first;
+	size_t high = end;
+
+	if (released->call == NULL)
+		return false;
+	run_widen(&cell->segment, &low, &high);
+	if (high - low < SPACE_TRIM_SLOTS ||
+	    !released->call(released->data, vaddr_make(cell->segment.id, low),
+			    (unsigned)(high - low)))
+		return false;
+	if (low < first)
+		space_slots_set(space, cell, low, first);
+	if (end < high)
+		space_slots_set(space, cell, end, high);
+	space_lane_fix(space, cell);
+	return true;
+}
+
 /* The set bits of [first, end) become free slots. Clears them. */
 static void bits_release(struct space *space, struct cell *cell, uint64_t *bits,
 			 const struct released *released)
@@ -152,7 +190,6 @@ static void bits_release(struct space *space, struct cell *cell, uint64_t *bits,
 
 	for (;;) {
 		const size_t first = bitmap_next_set(bits, limit, end);
-		const uint64_t vaddr = vaddr_make(cell->segment.id, first);
 		unsigned count;
 
 		if (first == limit)
@@ -162,8 +199,7 @@ static void bits_release(struct space *space, struct cell *cell, uint64_t *bits,
 		for (size_t word = first / 64; word * 64 < end; word++)
 			bits[word] &= ~space_word_mask(word, first, end);
 		space->sums.freeing -= count;
-		if (count < SPACE_TRIM_SLOTS || released->call == NULL ||
-		    !released->call(released->data, vaddr, count))
+		if (!run_offer(space, cell, first, end, released))
 			space_slots_clear(space, cell, (uint32_t)first, count);
 	}
 }

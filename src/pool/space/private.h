@@ -124,6 +124,8 @@ void space_lane_join(struct space *space, struct cell *cell); /* after space_lan
 void space_lane_fix(struct space *space, struct cell *cell);  /* its free slots or drives changed */
 void space_withheld_release(struct space *space);
 void space_lanes_fini(struct space *space);
+/* Free slots [first, end) become used. Its lane is not told. */
+void space_slots_set(struct space *space, struct cell *cell, size_t first, size_t end);
 /* Used and not ref slots become free. */
 void space_slots_clear(struct space *space, struct cell *cell, uint32_t slot, unsigned count);
 

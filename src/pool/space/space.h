@@ -149,9 +149,9 @@ void space_freeze(struct space *space);
 /*
  * The checkpoint is committed: the frozen list waits, what has waited long enough is free, and
  * segments that were withheld are handed out from.
- * `released(data, vaddr, count)` is called for runs of >= SPACE_TRIM_SLOTS that became free and may
- * answer true to keep them used until space_unalloc() (it discards them on the drive first). May be
- * NULL.
+ * `released(data, vaddr, count)` is called for runs of >= SPACE_TRIM_SLOTS that became free, and
+ * may answer true to have them used until space_unalloc() (it discards them on the drive first).
+ * Such a run may begin and end with slots that were free before. May be NULL.
  */
 #define SPACE_TRIM_SLOTS 32
 void space_commit(struct space *space, bool (*released)(void *data, uint64_t vaddr, unsigned count),

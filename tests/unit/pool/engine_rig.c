@@ -90,6 +90,7 @@ void rig_format(struct engine_rig *rig)
 		.drives = drives,
 		.drive_count = rig->drive_count,
 		.reserve_permille = 200,
+		.autotrim = rig->autotrim,
 		.time_s = 1,
 		.seed = random_u64(&rig->random) | 1,
 		.host_name = "host",

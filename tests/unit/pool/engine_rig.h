@@ -18,6 +18,7 @@ struct engine_rig {
 	struct loop *loop;
 	unsigned drive_count;
 	bool mirror;
+	bool autotrim; /* of the pool that rig_format() makes */
 	struct disk_sim *drives[RIG_DRIVES_MAX];
 	struct disk *disks[RIG_DRIVES_MAX];
 	struct pool *pool;

@@ -205,6 +205,7 @@ static void life_init(struct life *life, uint64_t seed, uint64_t delta_records)
 	memset(life, 0, sizeof(*life));
 	rig_init(&life->rig, seed, 1, 64 * MiB);
 	life->rig.delta_records = delta_records;
+	life->rig.autotrim = seed % 2 == 0;
 	rig_run(&life->rig, begin, life);
 }
 

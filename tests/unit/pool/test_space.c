@@ -255,6 +255,34 @@ static bool keep(void *data, uint64_t vaddr, unsigned count)
 	return true;
 }
 
+/* Alone none of them is worth it; the last one makes a window free. */
+static void single_slots_add_up(void **state)
+{
+	const struct space_drive drive = {.chunk_count = 4, .usable = true};
+	struct space *space = open_space(&drive, 1);
+	struct segment *segment = add(space, SEGMENT_DATA, 0);
+	struct trims trims = {0};
+	uint64_t vaddr = 0;
+
+	assert_int_equal(space_alloc(space, SEGMENT_DATA, SLOTS, &vaddr), SLOTS);
+	for (unsigned i = 0; i < SPACE_TRIM_SLOTS; i++) {
+		assert_int_equal(trims.calls, 0);
+		space_supersede(space, vaddr + SPACE_TRIM_SLOTS + i * 5 % SPACE_TRIM_SLOTS);
+		space_freeze(space);
+		for (unsigned c = 0; c <= SPACE_KEEP; c++)
+			space_commit(space, keep, &trims);
+	}
+	assert_int_equal(trims.calls, 1);
+	assert_int_equal(trims.vaddr, vaddr + SPACE_TRIM_SLOTS);
+	assert_int_equal(trims.count, SPACE_TRIM_SLOTS);
+	/* It is used as a whole until it is given back. */
+	assert_int_equal(segment->used, SLOTS);
+	assert_int_equal(space_alloc(space, SEGMENT_DATA, 1, &vaddr), 0);
+	space_unalloc(space, trims.vaddr, trims.count);
+	assert_int_equal(space_alloc(space, SEGMENT_DATA, SLOTS, &vaddr), SPACE_TRIM_SLOTS);
+	space_free(space);
+}
+
 static void long_runs_are_offered(void **state)
 {
 	const struct space_drive drive = {.chunk_count = 4, .usable = true};
@@ -318,6 +346,7 @@ int main(void)
 		cmocka_unit_test(refs_make_dirty),
 		cmocka_unit_test(long_runs_are_offered),
 		cmocka_unit_test(withheld_until_the_commit),
+		cmocka_unit_test(single_slots_add_up),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include "engine/discard.h"
 #include "engine/verb.h"
 
 #define BLOCKS 16
@@ -288,6 +289,11 @@ int pool_writable(const struct pool *pool UNUSED, struct err *err UNUSED)
 {
 	return 0;
 }
+void discards_stats(const struct pool *pool UNUSED, struct discard_stats *ret_stats)
+{
+	*ret_stats = (struct discard_stats){0};
+}
+
 void checkpoint_stats(const struct pool *pool UNUSED, struct checkpoint_stats *ret_stats)
 {
 	*ret_stats = (struct checkpoint_stats){0};

@@ -67,7 +67,7 @@ struct control_pool_info {
 	unsigned reserve_permille;
 	uint64_t memory_bytes;
 	uint64_t size_bytes, allocated_bytes, freeing_bytes, reserved_bytes, reserve_bytes,
-		available_bytes;
+		available_bytes, discarding_bytes, discarded_bytes;
 	uint64_t data_bytes, metadata_bytes, log_bytes;
 	unsigned volume_count, snapshot_count;
 	uint64_t checkpoint, created_s, replayed_records;

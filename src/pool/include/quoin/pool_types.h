@@ -98,10 +98,12 @@ struct pool_status {
 	uint64_t
 		allocated_bytes; /* by volumes and snapshots (data and map) and the pool's tables */
 	uint64_t data_bytes, metadata_bytes, log_bytes;
-	uint64_t freeing_bytes;	  /* let go, not reusable yet */
-	uint64_t reserved_bytes;  /* promised to volumes and not used yet */
-	uint64_t reserve_bytes;	  /* kept back */
-	uint64_t available_bytes; /* to guests */
+	uint64_t freeing_bytes;	   /* let go, not reusable yet */
+	uint64_t discarding_bytes; /* free, but first the drives are told (autotrim) */
+	uint64_t discarded_bytes;  /* told to drives since the import */
+	uint64_t reserved_bytes;   /* promised to volumes and not used yet */
+	uint64_t reserve_bytes;	   /* kept back */
+	uint64_t available_bytes;  /* to guests */
 	unsigned reserve_permille;
 	bool autotrim;
 	unsigned drive_count, volume_count, snapshot_count;

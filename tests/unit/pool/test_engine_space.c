@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A whole pool and its space: what it discards on the drives, what it does when drives refuse
+ * writes, when it is full, and when volumes are written over for ever.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <quoin/base_assert.h>
+
+#include "engine_rig.h"
+
+#define RUN 32 /* blocks of one write */
+
+struct trial {
+	struct engine_rig rig;
+	struct rig_volume volume;
+	struct pool_volume_params params;
+	uint64_t blocks;
+	uint32_t *stamps; /* of each block: what the volume holds; 0 = zeroes */
+	uint32_t stamp;
+	uint8_t *data; /* RUN blocks */
+};
+
+static void format_and_open(void *arg)
+{
+	struct trial *t = arg;
+	struct err err = {.code = 0};
+
+	t->params.size_bytes = t->blocks * RIG_BLOCK;
+	rig_format(&t->rig);
+	assert_int_equal(rig_open(&t->rig), 0);
+	if (pool_volume_create(t->rig.pool, "vol", &t->params, &err) < 0)
+		fail_msg("create: %s", err.text);
+	assert_int_equal(rig_volume_open(&t->rig, "vol", &t->volume), 0);
+}
+
+/* Set what begin() needs in between: delta_records, autotrim, params ... */
+static struct trial *trial_new(uint64_t seed, unsigned drives, uint64_t drive_bytes,
+			       uint64_t blocks)
+{
+	struct trial *t = calloc(1, sizeof(*t));
+
+	ASSERT(t != NULL);
+	rig_init(&t->rig, seed, drives, drive_bytes);
+	t->blocks = blocks;
+	t->stamps = calloc(blocks, sizeof(*t->stamps));
+	t->data = aligned_alloc(RIG_BLOCK, RUN * RIG_BLOCK);
+	ASSERT(t->stamps != NULL && t->data != NULL);
+	return t;
+}
+
+static void close_pool(void *arg)
+{
+	struct trial *t = arg;
+
+	rig_volume_close(&t->volume);
+	rig_close(&t->rig);
+}
+
+static void open_pool(void *arg)
+{
+	struct trial *t = arg;
+
+	assert_int_equal(rig_open(&t->rig), 0);
+	assert_int_equal(rig_volume_open(&t->rig, "vol", &t->volume), 0);
+}
+
+static void trial_free(struct trial *t)
+{
+	rig_fini(&t->rig);
+	free(t->stamps);
+	free(t->data);
+	free(t);
+}
+
+static void fill(uint8_t *data, uint32_t stamp)
+{
+	for (size_t i = 0; i < RIG_BLOCK; i += sizeof(stamp))
+		memcpy(data + i, &stamp, sizeof(stamp));
+}
+
+/* Up to RUN blocks, each with its own stamp. */
+static int write_run(struct trial *t, uint64_t first, uint64_t count)
+{
+	int r;
+
+	for (uint64_t i = 0; i < count; i++)
+		fill(t->data + i * RIG_BLOCK, t->stamp + 1 + (uint32_t)i);
+	r = rig_io(&t->volume, BLOCK_WRITE, first * RIG_BLOCK, t->data, count * RIG_BLOCK);
+	for (uint64_t i = 0; r == 0 && i < count; i++)
+		t->stamps[first + i] = t->stamp + 1 + (uint32_t)i;
+	t->stamp += (uint32_t)count;
+	return r;
+}
+
+static void check_all(void *arg)
+{
+	struct trial *t = arg;
+	uint8_t want[RIG_BLOCK];
+
+	for (uint64_t b = 0; b < t->blocks; b++) {
+		fill(want, t->stamps[b]);
+		assert_int_equal(rig_io(&t->volume, BLOCK_READ, b * RIG_BLOCK, t->data, RIG_BLOCK),
+				 0);
+		if (memcmp(t->data, want, RIG_BLOCK) != 0)
+			fail_msg("seed %llu: block %llu is not %u", (unsigned long long)t->rig.seed,
+				 (unsigned long long)b, t->stamps[b]);
+	}
+}
+
+/* --- Discards on the drives --------------------------------------------------------------------
+ */
+
+static uint64_t drive_discards(const struct trial *t)
+{
+	struct disk_sim_stats stats;
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < t->rig.drive_count; i++) {
+		disk_sim_stats_get(t->rig.drives[i], &stats);
+		sum += stats.done[DISK_DISCARD];
+	}
+	return sum;
+}
+
+/* Writes over everything, with checkpoints, so that slots come free and are handed out again. */
+static void overwrite_rounds(void *arg)
+{
+	struct trial *t = arg;
+
+	for (unsigned round = 0; round < 12; round++) {
+		for (uint64_t b = 0; b < t->blocks; b += RUN)
+			assert_int_equal(write_run(t, b, RUN), 0);
+		assert_int_equal(pool_sync(t->rig.pool), 0);
+	}
+}
+
+static void settle(void *arg)
+{
+	struct trial *t = arg;
+	struct pool_status status;
+
+	for (unsigned i = 0; i < 2000; i++) {
+		pool_status(t->rig.pool, &status);
+		if (status.discarding_bytes == 0)
+			return;
+		fiber_sleep_ns(NS_PER_MS);
+	}
+	fail_msg("discards do not end");
+}
+
+static void free_slots_are_discarded(void **state)
+{
+	for (uint64_t seed = 1; seed <= 6; seed++) {
+		struct trial *t = trial_new(seed, 2, 64 * MiB, 1024);
+		struct pool_status status;
+
+		t->rig.mirror = seed % 3 == 0;
+		t->rig.autotrim = true;
+		rig_run(&t->rig, format_and_open, t);
+		rig_run(&t->rig, overwrite_rounds, t);
+		rig_run(&t->rig, settle, t);
+		pool_status(t->rig.pool, &status);
+		assert_true(status.discarded_bytes >= 4 * t->blocks * RIG_BLOCK);
+		assert_true(drive_discards(t) > 0);
+		rig_run(&t->rig, check_all, t);
+		rig_run(&t->rig, close_pool, t);
+		rig_run(&t->rig, open_pool, t);
+		rig_run(&t->rig, check_all, t);
+		rig_run(&t->rig, close_pool, t);
+		trial_free(t);
+	}
+}
+
+static void nothing_is_discarded_unasked(void **state)
+{
+	struct trial *t = trial_new(1, 1, 64 * MiB, 1024);
+
+	rig_run(&t->rig, format_and_open, t);
+	rig_run(&t->rig, overwrite_rounds, t);
+	assert_int_equal(drive_discards(t), 0);
+	rig_run(&t->rig, close_pool, t);
+	trial_free(t);
+}
+
+/* Drives so slow to discard that everything else passes the discards by. */
+static void late_discards_hit_nothing_new(void **state)
+{
+	const struct disk_sim_fault slow = {
+		.kind = DISK_SIM_STALL,
+		.ops = 1U << DISK_DISCARD,
+		.argument = 20 * NS_PER_MS,
+	};
+
+	for (uint64_t seed = 1; seed <= 6; seed++) {
+		struct trial *t = trial_new(seed, 1, 64 * MiB, 1024);
+
+		t->rig.autotrim = true;
+		assert_int_equal(disk_sim_fault_add(t->rig.drives[0], &slow), 0);
+		rig_run(&t->rig, format_and_open, t);
+		rig_run(&t->rig, overwrite_rounds, t);
+		assert_true(drive_discards(t) > 0);
+		rig_run(&t->rig, check_all, t);
+		rig_run(&t->rig, close_pool, t);
+		trial_free(t);
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(free_slots_are_discarded),
+		cmocka_unit_test(nothing_is_discarded_unasked),
+		cmocka_unit_test(late_discards_hit_nothing_new),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
