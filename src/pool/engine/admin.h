@@ -144,6 +144,12 @@ MUST_CHECK int destroy_step(struct pool *pool, size_t budget, bool *ret_more);
 
 /* --- status.c, history.c ---------------------------------------------------------------------- */
 
+/* Chunks that are for metadata, whatever data wants. */
+#define CHUNKS_KEPT(total) (4 + (total) / 20)
+
+/* What guests may fill: without the reserve, and no more than there can be data segments for. */
+uint64_t pool_limit_slots(const struct pool *pool);
+
 /* Slots that guests, or new reservations, can have. */
 uint64_t pool_available_slots(const struct pool *pool);
 

@@ -2,13 +2,18 @@
 /*
  * May a write begin? It must find buffers, a place in the delta and in the log's ring; and space:
  * the pool's, less the reserve and what is promised to others, and its volume's quotas. What is
- * pending counts in full, as if nothing were overwritten; so who is refused is asked again after
- * checkpoints, when the numbers are exact and what was freed is back.
+ * pending counts in full, as if nothing were overwritten, unless the limit is near; so who is
+ * refused is asked again after checkpoints, when the numbers are exact and what was freed is back.
+ *
+ * At the limit the map is asked: a write over blocks that only this volume has needs slots for a
+ * while, not for good. It goes on, out of the reserve, however full the pool or the quota is.
  *
  * A checkpoint is asked for when the delta is full to three quarters: the more records, the more of
  * them share a page of the map. It has a whole delta from then on, and may take as long as that.
  */
 #include <errno.h>
+
+#include <quoin/base_math.h>
 
 #include "engine/io.h"
 
@@ -37,52 +42,146 @@ static bool over(uint64_t used_slots, uint64_t limit_bytes)
 	return limit_bytes != 0 && used_slots * PAGE_BYTES > limit_bytes;
 }
 
-/* 0, -EDQUOT or -ENOSPC. */
-static int space(const struct volume *volume, unsigned blocks)
+/* Pending blocks that take no more space than before: see record_insert(). */
+static uint64_t pending_new(const struct volume *volume)
+{
+	return volume->pending[0] + volume->pending[1] - volume->renewed[0] - volume->renewed[1];
+}
+
+/*
+ * 0, -EDQUOT or -ENOSPC for so many blocks more. `exact`: as of the last checkpoint alone, without
+ * what may only be written over.
+ */
+static int space(const struct volume *volume, unsigned blocks, bool exact)
 {
 	const struct pool *pool = volume->pool;
 	const struct volume_record *rec = &volume->rec;
-	const uint64_t pending = volume->pending[0] + volume->pending[1] + blocks;
-	const uint64_t promised = pool->unmet_total - volume_unmet_slots(rec);
+	const uint64_t coming = blocks + (exact ? 0 : pending_new(volume));
+	uint64_t all = blocks + pool->unmet_total - volume_unmet_slots(rec);
 	struct space_sums sums;
 
-	if (over(rec->used_data + pending, rec->quota_bytes) ||
-	    over(rec->referenced + pending, rec->refquota_bytes))
+	if (over(rec->used_data + coming, rec->quota_bytes) ||
+	    over(rec->referenced + coming, rec->refquota_bytes))
 		return -EDQUOT;
 	space_sums(pool->space, &sums);
-	return sums.data_refs + pool->pending_total + pool->writes_in_flight + promised + blocks >
-			       sums.data_total / 1000 * (1000 - pool->super.reserve_permille)
-		       ? -ENOSPC
-		       : 0;
+	all += sums.data_refs;
+	if (!exact)
+		all += pool->pending_total - pool->renewed_total + pool->writes_in_flight;
+	return all > pool_limit_slots(pool) ? -ENOSPC : 0;
 }
 
-enum admission write_admit(struct volume *volume, unsigned blocks, int *ret_error)
+/* Not yet refused, but so near that it counts what is written over. */
+bool space_near(const struct volume *volume)
+{
+	return space(volume, volume->pool->memory.delta_records, false) < 0;
+}
+
+/* --- Blocks that are there already ---------------------------------------------------------- */
+
+/* The newest snapshot's epoch: what was born later is the volume's alone. */
+static uint32_t shared_upto(const struct volume *volume)
+{
+	return volume->cuts_pending > 0 ? volume->pool->epoch - 1
+					: snapshot_epoch(volume->pool, volume->rec.last_snapshot);
+}
+
+int block_renews(struct volume *volume, uint64_t block, struct page_ref *ret_missing)
+{
+	const struct device device = {.pool = volume->pool, .volume = volume};
+	uint8_t entry[ENTRY_BYTES];
+	const int r = block_lookup(volume->pool, &device, block, entry, ret_missing);
+
+	if (r < 0)
+		return r;
+	return entry_vaddr(entry) != 0 && entry_epoch(entry) > shared_upto(volume);
+}
+
+static void fetched(struct page_fetch *fetch)
+{
+	struct pool *pool = container_of(fetch, struct pool, admit_fetch);
+
+	pool->admit_fetching = false;
+	pool->admit_failed = fetch->result < 0 ? fetch->ref.ptr.vaddr : 0;
+	if (pool->error == 0)
+		pool_work(pool);
+}
+
+/*
+ * At the limit: does the request write over blocks that are the volume's alone? Then it takes
+ * space only until the checkpoint after the next ones, out of the reserve. 1: yes; 0: no; -EAGAIN:
+ * a page of the map is being read for the answer.
+ */
+static int renews(struct volume *volume, const struct block_request *request)
 {
 	struct pool *pool = volume->pool;
-	const int r = space(volume, blocks);
+	const uint64_t end = request->offset + request->length_bytes;
+	struct page_ref missing;
+
+	if (pool->admit_fetching)
+		return -EAGAIN;
+	for (uint64_t b = request->offset / PAGE_BYTES; b * PAGE_BYTES < end; b++) {
+		const int r = block_renews(volume, b, &missing);
+
+		if (r == -EAGAIN && missing.ptr.vaddr != pool->admit_failed) {
+			pool->admit_fetching = true;
+			pool->admit_fetch.ref = missing;
+			pool->admit_fetch.done = fetched;
+			pages_fetch(pool->pages, &pool->admit_fetch);
+			return -EAGAIN;
+		}
+		if (r <= 0)
+			return 0;
+	}
+	return 1;
+}
+
+/* --- The answer ----------------------------------------------------------------------------- */
+
+static enum admission refuse(struct volume *volume, unsigned blocks, int error, int *ret_error)
+{
+	struct pool *pool = volume->pool;
+
+	if (volume->starved_commit == 0)
+		volume->starved_commit = pool->super.ckpt + SPACE_KEEP + 2;
+	if (pool->super.ckpt < volume->starved_commit || space(volume, blocks, true) == 0) {
+		checkpoint_request(pool);
+		return ADMIT_SPACE;
+	}
+	if (volume->rec.policy == FULL_PAUSE) {
+		volume->paused = true;
+		return ADMIT_SPACE;
+	}
+	volume->starved_commit = 0;
+	*ret_error = error;
+	return ADMIT_NEVER;
+}
+
+enum admission write_admit(struct volume *volume, const struct block_request *request,
+			   unsigned blocks, int *ret_error)
+{
+	struct pool *pool = volume->pool;
+	const uint64_t end = request->offset + request->length_bytes;
+	/* `blocks` has some to spare; space is counted to the block. */
+	const unsigned touched =
+		(unsigned)(div_round_up(end, PAGE_BYTES) - request->offset / PAGE_BYTES);
+	const int error = space(volume, touched, false);
+	int r;
 
 	if (pool->error < 0) {
 		*ret_error = -EIO;
 		return ADMIT_NEVER;
 	}
-	if (r == 0) {
+	if (error == 0) {
 		volume->starved_commit = 0;
 		volume->paused = false;
-		return write_room(volume, blocks) ? ADMIT_GO : ADMIT_LATER;
+	} else {
+		r = renews(volume, request);
+		if (r == -EAGAIN)
+			return ADMIT_LATER;
+		if (r == 0)
+			return refuse(volume, touched, error, ret_error);
 	}
-	if (volume->starved_commit == 0)
-		volume->starved_commit = pool->super.ckpt + SPACE_KEEP + 2;
-	if (pool->super.ckpt >= volume->starved_commit) {
-		if (volume->rec.policy != FULL_PAUSE) {
-			volume->starved_commit = 0;
-			*ret_error = r;
-			return ADMIT_NEVER;
-		}
-		volume->paused = true;
-		return ADMIT_SPACE;
-	}
-	checkpoint_request(pool);
-	return ADMIT_SPACE;
+	return write_room(volume, blocks) ? ADMIT_GO : ADMIT_LATER;
 }
 
 void starved_retry(struct pool *pool)

@@ -54,7 +54,8 @@ static void volumes_commit(struct pool *pool, unsigned frozen)
 		if (!volume)
 			continue;
 		pool->pending_total -= volume->pending[frozen];
-		volume->pending[frozen] = 0;
+		pool->renewed_total -= volume->renewed[frozen];
+		volume->pending[frozen] = volume->renewed[frozen] = 0;
 		volume->rec = volume->next;
 		if (volume->rec.state == VOLUME_NONE)
 			volume_remove(pool, volume);

@@ -72,6 +72,7 @@ struct volume {
 	unsigned patch_count;
 	bool patches_closed;	 /* partial writes wait: a snapshot or a trim is about to be made */
 	uint64_t pending[2];	 /* blocks in the active and the frozen delta */
+	uint64_t renewed[2];	 /* of them, known to replace what is the volume's alone */
 	unsigned cuts_pending;	 /* snapshots not merged */
 	unsigned snapshot_count; /* live ones, as of the last recount */
 	uint64_t snapshots_data; /* blocks in their deadlists and its own, at the same time */
@@ -162,9 +163,13 @@ struct pool {
 	struct fiber *repairer;
 	struct list repairs; /* rios */
 	struct checkpointer *checkpointer;
-	struct fiber *admin_owner; /* one verb at a time */
-	uint64_t pending_total;	   /* of all volumes, both deltas */
-	uint64_t unmet_total;	   /* promised to volumes and not used, slots */
+	struct fiber *admin_owner;     /* one verb at a time */
+	uint64_t pending_total;	       /* of all volumes, both deltas */
+	uint64_t renewed_total;	       /* of them */
+	struct page_fetch admit_fetch; /* of the map, for the write at the head of the queue */
+	bool admit_fetching;
+	uint64_t admit_failed; /* the page that could not be read; 0: none */
+	uint64_t unmet_total;  /* promised to volumes and not used, slots */
 	uint64_t replayed, healed, bad_blocks;
 	struct fiber *heart;
 	uint64_t beat;

@@ -48,8 +48,17 @@ enum admission {
 	ADMIT_NEVER, /* -ENOSPC or -EDQUOT (quota), by volume->starved_commit */
 };
 
-/* May `blocks` more blocks of the volume be written now? Reserves nothing. */
-enum admission write_admit(struct volume *volume, unsigned blocks, int *ret_error);
+/*
+ * May the request, a write, begin now? It needs room for `blocks` records. Reserves nothing.
+ */
+enum admission write_admit(struct volume *volume, const struct block_request *request,
+			   unsigned blocks, int *ret_error);
+
+/* The limit of the pool or of a quota is within a delta's reach. */
+bool space_near(const struct volume *volume);
+
+/* 1: the block has data that no snapshot shares; 0: it has not; else as block_lookup(). */
+MUST_CHECK int block_renews(struct volume *volume, uint64_t block, struct page_ref *ret_missing);
 
 /* The same without the question of space: for what was admitted before. */
 bool write_room(struct volume *volume, unsigned blocks);

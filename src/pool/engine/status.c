@@ -13,18 +13,36 @@
 #include "engine/verb.h"
 
 #define RESERVE_PERMILLE_MAX 900
+#define COPY_SHARE 16 /* of what data can have, this part is for copy on write at the least */
 
 /* --- Space ------------------------------------------------------------------------------- */
+
+uint64_t pool_limit_slots(const struct pool *pool)
+{
+	struct space_sums sums;
+	uint64_t limit;
+	uint64_t kept;
+	uint64_t growth;
+
+	space_sums(pool->space, &sums);
+	limit = sums.data_total * (1000U - pool->super.reserve_permille) / 1000U;
+	kept = MIN(CHUNKS_KEPT(sums.chunks_total), sums.chunks_free);
+	growth = sums.data_total - MIN(sums.data_total, sums.data_segments);
+	if (kept > 0)
+		growth = growth / sums.chunks_free * (sums.chunks_free - kept);
+	growth += sums.data_segments;
+	/* Some stays free, or nothing could be written over any more. */
+	return MIN(limit, growth - growth / COPY_SHARE);
+}
 
 uint64_t pool_available_slots(const struct pool *pool)
 {
 	struct space_sums sums;
-	uint64_t slots;
+	uint64_t slots = pool_limit_slots(pool);
 
 	space_sums(pool->space, &sums);
-	slots = sums.data_total * (1000U - pool->super.reserve_permille) / 1000U;
 	count_down(&slots, sums.data_refs);
-	count_down(&slots, pool->pending_total);
+	count_down(&slots, pool->pending_total - pool->renewed_total);
 	count_down(&slots, pool->unmet_total);
 	return slots;
 }

@@ -7,7 +7,6 @@
 #include "engine/checkpoint.h"
 
 #define META_MARGIN 1024 /* slots beyond what was counted */
-#define CHUNKS_KEPT 4	 /* for metadata, of each pool, whatever data wants */
 
 /* --- Space --------------------------------------------------------------------------------- */
 
@@ -39,7 +38,7 @@ static int data_ensure(struct checkpointer *c)
 
 	space_sums(c->pool->space, &sums);
 	while (sums.data_segments - sums.data_used < wanted && refused < groups &&
-	       sums.chunks_free > CHUNKS_KEPT + sums.chunks_total / 20) {
+	       sums.chunks_free > CHUNKS_KEPT(sums.chunks_total)) {
 		const int r = space_segment_add(c->pool->space, SEGMENT_DATA, group,
 						c->pool->super.ckpt + 1, &segment);
 

@@ -34,12 +34,18 @@ void record_insert(struct volume *volume, uint64_t block, uint8_t entry[ENTRY_BY
 {
 	struct pool *pool = volume->pool;
 	struct log_record record = {.type = LOG_WRITE, .volume = volume->id, .block = block};
+	struct page_ref missing;
 	uint64_t old = 0;
+	bool renews;
 
 	le32_put(entry + 12, pool->epoch);
+	/* Far from any limit nobody needs to know. */
+	renews = space_near(volume) && block_renews(volume, block, &missing) > 0;
 	if (delta_insert(pool_delta(pool), volume->id, block, entry, &old) == DELTA_ADDED) {
 		volume->pending[pool->active]++;
 		pool->pending_total++;
+		volume->renewed[pool->active] += renews;
+		pool->renewed_total += renews;
 	} else if (old != 0) {
 		space_supersede(pool->space, old);
 	}
@@ -334,7 +340,7 @@ static bool process(struct gather *g, struct block_request *request)
 		return trim_process(g->pool, request);
 	if (request_words(request)->at > 0)
 		return go_on(g, request);
-	switch (write_admit(volume, blocks_left(request), &error)) {
+	switch (write_admit(volume, request, blocks_left(request), &error)) {
 	case ADMIT_LATER:
 		return false;
 	case ADMIT_SPACE:

@@ -213,12 +213,194 @@ static void late_discards_hit_nothing_new(void **state)
 	}
 }
 
+/* --- At the limit ------------------------------------------------------------------------------
+ */
+
+/* Writes until there is no space; returns how many runs fit. */
+static uint64_t fill_up(struct trial *t)
+{
+	uint64_t runs = 0;
+	int r = 0;
+
+	while ((runs + 1) * RUN <= t->blocks && (r = write_run(t, runs * RUN, RUN)) == 0)
+		runs++;
+	if (r < 0 && r != -ENOSPC && r != -EDQUOT)
+		fail_msg("filling ended with %d", r);
+	return runs;
+}
+
+struct writer {
+	struct trial *t;
+	uint64_t first, end; /* runs */
+	int result;
+	bool ended;
+};
+
+static void writer_main(void *arg)
+{
+	struct writer *w = arg;
+	uint8_t *data = aligned_alloc(RIG_BLOCK, RUN * RIG_BLOCK);
+
+	for (unsigned round = 0; round < 3 && w->result == 0; round++) {
+		for (uint64_t run = w->first; run < w->end && w->result == 0; run++) {
+			for (uint64_t i = 0; i < RUN; i++) {
+				w->t->stamps[run * RUN + i] = ++w->t->stamp;
+				fill(data + i * RIG_BLOCK, w->t->stamp);
+			}
+			w->result = rig_io(&w->t->volume, BLOCK_WRITE, run * RUN * RIG_BLOCK, data,
+					   RUN * RIG_BLOCK);
+		}
+	}
+	free(data);
+	w->ended = true;
+}
+
+#define WRITERS 16
+
+static void overwrite_thrice(struct trial *t, uint64_t runs)
+{
+	struct writer writers[WRITERS];
+
+	for (unsigned i = 0; i < WRITERS; i++) {
+		writers[i] = (struct writer){
+			.t = t, .first = runs * i / WRITERS, .end = runs * (i + 1) / WRITERS};
+		ASSERT(fiber_start(t->rig.loop, false, writer_main, &writers[i], NULL) == 0);
+	}
+	for (unsigned i = 0; i < WRITERS; i++) {
+		while (!writers[i].ended)
+			fiber_sleep_ns(NS_PER_MS);
+		assert_int_equal(writers[i].result, 0);
+	}
+}
+
+static void fill_overwrite_and_trim(void *arg)
+{
+	struct trial *t = arg;
+	const uint64_t runs = fill_up(t);
+	const int full = t->params.quota_bytes ? -EDQUOT : -ENOSPC;
+	uint64_t bytes = runs / 2 * RUN * RIG_BLOCK;
+
+	assert_true(runs > 16 && (runs + 1) * RUN <= t->blocks);
+	overwrite_thrice(t, runs);
+	assert_int_equal(write_run(t, runs * RUN, RUN), full);
+	assert_int_equal(rig_io(&t->volume, BLOCK_DISCARD, 0, NULL, bytes), 0);
+	memset(t->stamps, 0, runs / 2 * RUN * sizeof(*t->stamps));
+	assert_int_equal(write_run(t, runs * RUN, RUN), 0);
+}
+
+/* `quota`: the volume is full, not the pool. */
+static void overwrites(bool quota)
+{
+	for (uint64_t seed = 1; seed <= 4; seed++) {
+		struct trial *t = trial_new(seed, 1, 64 * MiB, 16384);
+
+		t->rig.delta_records = 1024 * (seed % 2 + 1);
+		t->params.quota_bytes = quota ? 8 * MiB : 0;
+		rig_run(&t->rig, format_and_open, t);
+		rig_run(&t->rig, fill_overwrite_and_trim, t);
+		rig_run(&t->rig, check_all, t);
+		rig_run(&t->rig, close_pool, t);
+		rig_run(&t->rig, open_pool, t);
+		rig_run(&t->rig, check_all, t);
+		rig_run(&t->rig, close_pool, t);
+		trial_free(t);
+	}
+}
+
+static void a_full_pool_is_written_over(void **state)
+{
+	overwrites(false);
+}
+
+static void a_full_quota_is_written_over(void **state)
+{
+	overwrites(true);
+}
+
+/* A volume of its own that is full of what was promised to it, in a pool that others filled. */
+static void keep_the_promise(void *arg)
+{
+	struct trial *t = arg;
+	const struct pool_volume_params params = {.size_bytes = 4 * MiB,
+						  .refreservation_bytes = 4 * MiB};
+	const struct rig_volume filled = t->volume;
+	struct err err = {.code = 0};
+
+	if (pool_volume_create(t->rig.pool, "mine", &params, &err) < 0)
+		fail_msg("create: %s", err.text);
+	(void)fill_up(t);
+	memset(t->stamps, 0, t->blocks * sizeof(*t->stamps));
+	assert_int_equal(rig_volume_open(&t->rig, "mine", &t->volume), 0);
+	for (unsigned round = 0; round < 3; round++) {
+		for (uint64_t b = 0; b < params.size_bytes / RIG_BLOCK; b += RUN)
+			assert_int_equal(write_run(t, b, RUN), 0);
+	}
+	rig_volume_close(&t->volume);
+	t->volume = filled;
+}
+
+static void promised_space_is_there(void **state)
+{
+	struct trial *t = trial_new(1, 1, 64 * MiB, 16384);
+
+	t->rig.delta_records = 1024;
+	rig_run(&t->rig, format_and_open, t);
+	rig_run(&t->rig, keep_the_promise, t);
+	rig_run(&t->rig, close_pool, t);
+	trial_free(t);
+}
+
+static void pause_and_resume(void *arg)
+{
+	struct trial *t = arg;
+	const struct pool_volume_params params = {.size_bytes = 8 * MiB};
+	const struct rig_volume paused = t->volume;
+	struct writer w = {.t = t};
+	struct pool_volume_info info;
+
+	/* Another volume takes space first, which comes back when it goes. */
+	assert_int_equal(pool_volume_create(t->rig.pool, "other", &params, NULL), 0);
+	assert_int_equal(rig_volume_open(&t->rig, "other", &t->volume), 0);
+	for (uint64_t b = 0; b < params.size_bytes / RIG_BLOCK; b += RUN)
+		assert_int_equal(write_run(t, b, RUN), 0);
+	rig_volume_close(&t->volume);
+	t->volume = paused;
+	w.end = t->blocks / RUN;
+	ASSERT(fiber_start(t->rig.loop, false, writer_main, &w, NULL) == 0);
+	do {
+		fiber_sleep_ns(NS_PER_MS);
+		assert_false(w.ended);
+		assert_int_equal(pool_volume_find(t->rig.pool, "vol", &info), 0);
+	} while (!info.paused);
+	assert_int_equal(pool_volume_destroy(t->rig.pool, "other", true, NULL), 0);
+	while (!w.ended)
+		fiber_sleep_ns(NS_PER_MS);
+	assert_int_equal(w.result, 0);
+}
+
+static void paused_writes_go_on(void **state)
+{
+	struct trial *t = trial_new(1, 1, 64 * MiB, 3584);
+
+	t->rig.delta_records = 1024;
+	t->params.pause_when_full = true;
+	rig_run(&t->rig, format_and_open, t);
+	rig_run(&t->rig, pause_and_resume, t);
+	rig_run(&t->rig, check_all, t);
+	rig_run(&t->rig, close_pool, t);
+	trial_free(t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(free_slots_are_discarded),
 		cmocka_unit_test(nothing_is_discarded_unasked),
 		cmocka_unit_test(late_discards_hit_nothing_new),
+		cmocka_unit_test(a_full_pool_is_written_over),
+		cmocka_unit_test(a_full_quota_is_written_over),
+		cmocka_unit_test(promised_space_is_there),
+		cmocka_unit_test(paused_writes_go_on),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
