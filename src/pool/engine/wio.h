@@ -16,12 +16,15 @@ struct wio_block {
 	uint8_t entry[ENTRY_BYTES];
 };
 
-/* A device write of blocks that lie side by side. */
+/* A device write of blocks that lie side by side, unless a drive refused it. */
 struct wio {
 	struct raid_io io;
 	struct list node;
 	struct pool *pool;
-	unsigned count, tries;
+	unsigned count;
+	/* What is written now; all of it at first. Blocks before it are on the drives. When a place
+	 * is refused, the rest goes where there are free slots, a part at a time. */
+	unsigned part_first, part_count, tries;
 	struct wio_block blocks[WIO_BLOCKS];
 	struct iovec iov[WIO_BLOCKS];
 };

@@ -2,7 +2,7 @@
 /*
  * Blind writes. Whole blocks are copied, checked, given a slot and written side by side, as many of
  * a batch as lie together in one device write; when the drive has them, records are inserted and
- * the guest hears. Nothing is read. A write that fails is tried elsewhere.
+ * the guest hears. Nothing is read. A write that fails is tried elsewhere, in parts if need be.
  */
 #include <errno.h>
 #include <string.h>
@@ -77,57 +77,85 @@ static void block_end(struct wio *wio, struct wio_block *b, int result)
 	trims_progress(b->volume);
 }
 
-static void wio_end(struct wio *wio, int result)
+/* The first `good` blocks are on the drives; the others are not, and give their slots back. */
+static void wio_end(struct wio *wio, unsigned good)
 {
 	struct pool *pool = wio->pool;
 
-	if (result < 0)
-		space_unalloc(pool->space, wio->io.vaddr, wio->count);
+	for (unsigned i = good; i < wio->count; i++)
+		space_unalloc(pool->space, entry_vaddr(wio->blocks[i].entry), 1);
 	for (unsigned i = 0; i < wio->count; i++)
-		block_end(wio, &wio->blocks[i], result);
+		block_end(wio, &wio->blocks[i], i < good ? 0 : -EIO);
 	list_append(&pool->wios_free, &wio->node);
 	pool_work(pool);
 }
 
-/* Another place for the same blocks. */
+/*
+ * Another place for the rest, or as much of it as there are slots side by side; that is the part
+ * then. A copy that is good on some drives is left where it is unless all of it can move.
+ */
 static bool elsewhere(struct wio *wio)
 {
 	struct pool *pool = wio->pool;
-	struct segment *segment = space_segment(pool->space, vaddr_segment(wio->io.vaddr));
+	const unsigned rest = wio->count - wio->part_first;
+	struct wio_block *blocks = &wio->blocks[wio->part_first];
 	uint64_t vaddr;
 	unsigned got;
 
-	if (wio->io.result < 0)
-		segment->closed = true;
-	got = space_alloc(pool->space, SEGMENT_DATA, wio->count, &vaddr);
-	if (got < wio->count) {
+	got = space_alloc(pool->space, SEGMENT_DATA, rest, &vaddr);
+	if (got == 0 && wio->io.result < 0) {
+		space_segments_reopen(pool->space);
+		got = space_alloc(pool->space, SEGMENT_DATA, rest, &vaddr);
+	}
+	if (got == 0 || (got < rest && wio->io.result == 0)) {
 		if (got > 0)
 			space_unalloc(pool->space, vaddr, got);
 		return false;
 	}
-	space_unalloc(pool->space, wio->io.vaddr, wio->count);
+	for (unsigned i = 0; i < got; i++) {
+		space_unalloc(pool->space, entry_vaddr(blocks[i].entry), 1);
+		le48_put(blocks[i].entry, vaddr + i);
+	}
+	wio->part_count = got;
 	wio->io.vaddr = vaddr;
-	for (unsigned i = 0; i < wio->count; i++)
-		le48_put(wio->blocks[i].entry, vaddr + i);
 	return true;
+}
+
+/* It ends when its records have room. */
+static void wio_log(struct wio *wio)
+{
+	list_append(&wio->pool->wios_logging, &wio->node);
+	writes_logged(wio->pool);
+}
+
+/* The part is where it stays; if there is a rest, its place was refused before. */
+static void part_written(struct wio *wio)
+{
+	wio->part_first += wio->part_count;
+	wio->tries = 1;
+	wio->io.result = -EIO;
+	if (wio->part_first < wio->count && elsewhere(wio))
+		wio_submit(wio);
+	else
+		wio_log(wio);
 }
 
 static void wio_done(struct raid_io *io)
 {
 	struct wio *wio = container_of(io, struct wio, io);
-	struct pool *pool = wio->pool;
-	const bool whole = io->result == 0 && (io->failed == 0 || wio->tries > 1);
 
-	if (!whole && wio->tries < WRITE_TRIES && elsewhere(wio)) {
+	if (io->result < 0)
+		space_segment(wio->pool->space, vaddr_segment(io->vaddr))->closed = true;
+	else if (io->failed == 0 || wio->tries > 1) {
+		part_written(wio);
+		return;
+	}
+	if (wio->tries < WRITE_TRIES && elsewhere(wio))
 		wio_submit(wio);
-		return;
-	}
-	if (io->result < 0) {
-		wio_end(wio, -EIO);
-		return;
-	}
-	list_append(&pool->wios_logging, &wio->node);
-	writes_logged(pool);
+	else if (io->result == 0)
+		part_written(wio);
+	else
+		wio_log(wio);
 }
 
 void writes_logged(struct pool *pool)
@@ -138,7 +166,7 @@ void writes_logged(struct pool *pool)
 		if (pool->log.error == 0 && !log_has_room(&pool->log, 2))
 			return;
 		list_remove(&wio->node);
-		wio_end(wio, pool->log.error < 0 ? -EIO : 0);
+		wio_end(wio, pool->log.error < 0 ? 0 : wio->part_first);
 	}
 }
 
@@ -148,9 +176,9 @@ static void wio_submit(struct wio *wio)
 	wio->io.op = RAID_WRITE;
 	wio->io.flags = 0;
 	wio->io.columns = 0;
-	wio->io.count = wio->count;
-	wio->io.iov = wio->iov;
-	wio->io.iov_count = wio->count;
+	wio->io.count = wio->part_count;
+	wio->io.iov = wio->iov + wio->part_first;
+	wio->io.iov_count = wio->part_count;
 	wio->io.done = wio_done;
 	raid_submit(&wio->pool->raid, &wio->io);
 }
@@ -165,8 +193,11 @@ struct gather {
 
 static void gather_send(struct gather *g)
 {
-	if (g->wio)
+	if (g->wio) {
+		g->wio->part_first = 0;
+		g->wio->part_count = g->wio->count;
 		wio_submit(g->wio);
+	}
 	g->wio = NULL;
 }
 
@@ -191,6 +222,8 @@ static struct wio_block *gather_block(struct gather *g)
 	uint64_t vaddr;
 
 	if (space_alloc(g->pool->space, SEGMENT_DATA, 1, &vaddr) == 0) {
+		/* What refused a write once is better than nothing. */
+		space_segments_reopen(g->pool->space);
 		discards_give_up(g->pool);
 		checkpoint_request(g->pool);
 		return NULL;

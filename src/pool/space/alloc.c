@@ -172,6 +172,18 @@ void space_withheld_release(struct space *space)
 	}
 }
 
+void space_segments_reopen(struct space *space)
+{
+	for (uint32_t id = 1; id < space->segment_limit; id++) {
+		struct cell *cell = space->cells[id];
+
+		if (cell == NULL || !cell->segment.closed)
+			continue;
+		cell->segment.closed = false;
+		space_lane_fix(space, cell);
+	}
+}
+
 void space_lanes_fini(struct space *space)
 {
 	for (unsigned i = 0; i < SPACE_LANES; i++)

@@ -115,6 +115,9 @@ static inline unsigned segment_bitmap_pages(const struct segment *segment)
 /* After all pages of an import are in: used, but not ref -> as if the last checkpoint freed it. */
 void space_loaded(struct space *space);
 
+/* Segments that were closed are handed out from again. */
+void space_segments_reopen(struct space *space);
+
 /* --- Slots -------------------------------------------------------------------------------- */
 
 /*

@@ -213,6 +213,65 @@ static void late_discards_hit_nothing_new(void **state)
 	}
 }
 
+/* --- Writes that a drive refuses ---------------------------------------------------------------
+ */
+
+/* Every other block is a hole then, so that what is free are single slots. */
+static void fragment(void *arg)
+{
+	struct trial *t = arg;
+
+	uint64_t end = 0;
+
+	while (end < t->blocks && write_run(t, end, RUN) == 0)
+		end += RUN;
+	for (uint64_t b = 0; b < end; b += 2) {
+		assert_int_equal(rig_io(&t->volume, BLOCK_DISCARD, b * RIG_BLOCK, NULL, RIG_BLOCK),
+				 0);
+		t->stamps[b] = 0;
+	}
+	for (unsigned i = 0; i < 6; i++)
+		assert_int_equal(pool_sync(t->rig.pool), 0);
+}
+
+static void refused_writes(void *arg)
+{
+	struct trial *t = arg;
+	struct disk_sim_fault fault = {
+		.kind = DISK_SIM_FAIL,
+		.ops = 1U << DISK_WRITE,
+		/* Two refusals in a row: the second place is refused, too. */
+		.count = 2,
+		.result = -EIO,
+	};
+
+	for (unsigned i = 0; i < 4; i++) {
+		fault.after = i;
+		assert_int_equal(disk_sim_fault_add(t->rig.drives[0], &fault), 0);
+		if (write_run(t, i * 2 * RUN, RUN) != 0)
+			fail_msg("seed %llu: write %u failed", (unsigned long long)t->rig.seed, i);
+		disk_sim_faults_clear(t->rig.drives[0]);
+	}
+}
+
+static void refused_writes_fit_into_holes(void **state)
+{
+	for (uint64_t seed = 1; seed <= 10; seed++) {
+		struct trial *t = trial_new(seed, 1, 64 * MiB, 16384);
+
+		t->rig.delta_records = 1024;
+		rig_run(&t->rig, format_and_open, t);
+		rig_run(&t->rig, fragment, t);
+		rig_run(&t->rig, refused_writes, t);
+		rig_run(&t->rig, check_all, t);
+		rig_run(&t->rig, close_pool, t);
+		rig_run(&t->rig, open_pool, t);
+		rig_run(&t->rig, check_all, t);
+		rig_run(&t->rig, close_pool, t);
+		trial_free(t);
+	}
+}
+
 /* --- At the limit ------------------------------------------------------------------------------
  */
 
@@ -397,6 +456,7 @@ int main(void)
 		cmocka_unit_test(free_slots_are_discarded),
 		cmocka_unit_test(nothing_is_discarded_unasked),
 		cmocka_unit_test(late_discards_hit_nothing_new),
+		cmocka_unit_test(refused_writes_fit_into_holes),
 		cmocka_unit_test(a_full_pool_is_written_over),
 		cmocka_unit_test(a_full_quota_is_written_over),
 		cmocka_unit_test(promised_space_is_there),
