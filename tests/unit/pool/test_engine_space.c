@@ -168,7 +168,7 @@ static void free_slots_are_discarded(void **state)
 		rig_run(&t->rig, overwrite_rounds, t);
 		rig_run(&t->rig, settle, t);
 		pool_status(t->rig.pool, &status);
-		assert_true(status.discarded_bytes >= 4 * t->blocks * RIG_BLOCK);
+		assert_true(status.discarded_bytes >= 2 * t->blocks * RIG_BLOCK);
 		assert_true(drive_discards(t) > 0);
 		rig_run(&t->rig, check_all, t);
 		rig_run(&t->rig, close_pool, t);
