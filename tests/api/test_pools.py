@@ -7,7 +7,7 @@ import signal
 import subprocess
 import unittest
 
-from quoin_test import DaemonTest, main
+from quoin_test import BUILD, DaemonTest, main
 
 MIB = 1 << 20
 
@@ -30,6 +30,17 @@ class PoolTest(DaemonTest):
 
     def status(self, name='tank'):
         return self.done('pool', 'status', name, '--json').json
+
+    def put(self, volume, size):
+        """Random bytes on a volume, through a target on it as a guest would."""
+        image = self.path('image')
+        with open(image, 'wb') as file:
+            file.write(os.urandom(size))
+        socket = self.path('put.sock')
+        self.done('target', 'create', 'put', '--listen', socket, volume)
+        subprocess.run([os.path.join(BUILD, 'tests/client/nvme-put'), socket, image], check=True,
+                       timeout=60, stdout=subprocess.DEVNULL)
+        self.done('target', 'destroy', 'put')
 
     def restart(self, number=signal.SIGTERM):
         self.stop(number)
@@ -316,6 +327,65 @@ class Refusals(PoolTest):
         self.refused('volume', 'info', 'tank/none', says='no such volume')
         self.refused('pool', 'status', 'none', says='no pool "none"')
         self.refused('pool', 'status', 'no/ne', says='not the name')
+
+    def test_words(self):
+        """What failed, on which object, and what to do."""
+        self.pool()
+        self.volume()
+        self.done('volume', 'snapshot', 'tank/v@s')
+        self.done('volume', 'clone', 'tank/v@s', 'tank/c')
+        for words, says in (
+                (('volume', 'create', 'tank/v', '--size', '4M'), "volume 'v' exists; choose"),
+                (('volume', 'create', 'tank/w', '--size', '4097'), 'multiple of 4096 bytes'),
+                (('volume', 'create', 'tank/w', '--size', '999999T'), 'up to 4 PiB'),
+                (('volume', 'create', 'tank/w', '--size', '4M', '--set', 'reservation=20M',
+                  '--set', 'quota=10M'), 'its quota of 10.0 MiB; raise the quota'),
+                (('volume', 'set', 'tank/v', 'reservation=1T'), 'available; reserve less'),
+                (('volume', 'resize', 'tank/v', '5000'), 'multiple of 4096 bytes'),
+                (('volume', 'resize', 'tank/none', '8M'), 'see quoin volume list'),
+                (('volume', 'snapshot', 'tank/v@s'), "snapshot 'v@s' exists; choose"),
+                (('volume', 'snapshot', 'tank/none@s'), 'see quoin volume list'),
+                (('volume', 'clone', 'tank/v@none', 'tank/d'), 'see quoin snapshot list'),
+                (('volume', 'clone', 'tank/v@s', 'tank/c'), "volume 'c' exists; choose"),
+                (('volume', 'rollback', 'tank/v@none'), 'see quoin snapshot list'),
+                (('volume', 'promote', 'tank/v'), 'only clones are promoted'),
+                (('volume', 'rename', 'tank/v', 'tank/c'), "volume 'c' exists; choose"),
+                (('volume', 'destroy', 'tank/v'), 'all together with --recursive'),
+                (('volume', 'destroy', 'tank/v', '-r'), 'destroy or promote them first'),
+                (('volume', 'destroy', 'tank/none'), 'see quoin volume list'),
+                (('snapshot', 'destroy', 'tank/v@s'), "1 clone, 'c' among them; destroy or"),
+                (('snapshot', 'release', 'tank/v@s', 'x'), 'see quoin snapshot list'),
+                (('target', 'create', 't', 'tank/v@none'), 'see quoin snapshot list')):
+            result = self.refused(*words, says=says)
+            self.assertIn(words[-1] if words[1] == 'clone' else words[2], result.err)
+        self.assertEqual(sorted(self.names('volume')), ['tank/c', 'tank/v'])
+
+    def test_limits_below_use(self):
+        self.pool()
+        self.volume()
+        self.put('tank/v', 3 * MIB)
+        self.done('volume', 'set', 'tank/v', 'full=pause')  # A checkpoint: the numbers are exact.
+        for key in ('quota', 'refquota'):
+            result = self.refused('volume', 'set', 'tank/v', key + '=1M',
+                                  says=f'more than the {key} of 1.0 MiB; give a larger one')
+            self.assertRegex(result.err, r'3\.[01] MiB')
+        self.done('volume', 'set', 'tank/v', 'quota=4M', 'refquota=3M')
+
+    def test_mirror_without_a_drive(self):
+        self.pool('mirror', self.a, self.b)
+        self.done('pool', 'export', 'tank')
+        os.rename(self.b, self.b + '.away')
+        self.done('pool', 'import', 'tank', self.a)
+        status = self.status()
+        self.assertEqual(status['health'], 'degraded')
+        self.assertIn('connect it, then export and import', status['problem'])
+        self.done('pool', 'export', 'tank')
+        # It was away while the pool was in use, and nothing brings it up to date.
+        os.rename(self.b + '.away', self.b)
+        self.done('pool', 'import', 'tank', self.a, self.b)
+        status = self.status()
+        self.assertEqual([d['state'] for d in status['drives']], ['online', 'stale'])
+        self.assertIn('copy the volumes to another pool', status['problem'])
 
     def test_drives(self):
         self.refused('pool', 'create', 'tank', self.path('none'), says='truncate')

@@ -134,6 +134,14 @@ static unsigned drives_away(const struct pool *pool, const struct drive **ret_fi
 	return count;
 }
 
+/* Drives cannot be replaced, nor brought up to date, in this version. */
+static const char *drive_advice(uint8_t state)
+{
+	return state == DRIVE_MISSING ? "connect it, then export and import the pool"
+				      : "it is not used again; copy the volumes to another pool "
+					"in time";
+}
+
 static void degraded_tell(const struct drive *first, unsigned count, struct pool_status *status)
 {
 	char name[80];
@@ -147,9 +155,8 @@ static void degraded_tell(const struct drive *first, unsigned count, struct pool
 		snprintf(others, sizeof(others), " (and %u other%s)", count - 1,
 			 count == 2 ? "" : "s");
 	snprintf(status->problem, sizeof(status->problem),
-		 "drive %s%s is %s; what it had is read from other copies: connect it again, or "
-		 "replace it",
-		 name, others, drive_state_name(first->info.state));
+		 "drive %s%s is %s; what it had is read from other copies: %s", name, others,
+		 drive_state_name(first->info.state), drive_advice(first->info.state));
 }
 
 static void health_status(const struct pool *pool, struct pool_status *status)

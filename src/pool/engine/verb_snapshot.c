@@ -335,7 +335,7 @@ int pool_snapshot_release(struct pool *pool, const char *name, const char *tag, 
 		return r;
 	r = snapshot_parse(pool, name, &arg.snapshot, err);
 	if (r == 0 && hold_find(&arg.snapshot->rec, tag) == arg.snapshot->rec.hold_count)
-		r = err_set(err, -ENOENT, "snapshot '%s' has no hold '%s'; see what holds it has",
+		r = err_set(err, -ENOENT, "snapshot '%s' has no hold '%s'; see quoin snapshot list",
 			    name, tag);
 	if (r == 0)
 		r = verb_task(pool, &task, err);

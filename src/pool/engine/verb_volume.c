@@ -9,6 +9,7 @@
 #include <inttypes.h>
 
 #include <quoin/base_math.h>
+#include <quoin/base_size.h>
 
 #include "engine/verb.h"
 
@@ -43,32 +44,36 @@ static int limits_check(const struct pool *pool, const char *name,
 	const uint64_t unmet = volume_unmet_slots(record);
 	const uint64_t had = volume_unmet_slots(old);
 	const uint64_t available = pool_available_slots(pool);
+	char first[SIZE_TEXT_MAX];
+	char second[SIZE_TEXT_MAX];
 
 	if (record->quota_bytes != old->quota_bytes &&
 	    below(record->quota_bytes, record->used_data + record->used_meta))
-		return err_set(err, -EDQUOT,
-			       "volume '%s' uses %" PRIu64 " bytes, more than the quota of %" PRIu64
-			       "; give a larger one, or free some first",
-			       name, (record->used_data + record->used_meta) * PAGE_BYTES,
-			       record->quota_bytes);
+		return err_set(
+			err, -EDQUOT,
+			"volume '%s' uses %s, more than the quota of %s; give a larger one, or "
+			"free some first",
+			name,
+			size_format((record->used_data + record->used_meta) * PAGE_BYTES, first),
+			size_format(record->quota_bytes, second));
 	if (record->refquota_bytes != old->refquota_bytes &&
 	    below(record->refquota_bytes, record->referenced))
 		return err_set(err, -EDQUOT,
-			       "volume '%s' refers to %" PRIu64
-			       " bytes, more than the refquota of %" PRIu64
-			       "; give a larger one, or free some first",
-			       name, record->referenced * PAGE_BYTES, record->refquota_bytes);
+			       "volume '%s' refers to %s, more than the refquota of %s; give a "
+			       "larger one, or free some first",
+			       name, size_format(record->referenced * PAGE_BYTES, first),
+			       size_format(record->refquota_bytes, second));
 	if (record->quota_bytes != 0 && record->reservation_bytes > record->quota_bytes)
 		return err_set(err, -EINVAL,
-			       "volume '%s' cannot reserve more than its quota of %" PRIu64
-			       " bytes; raise the quota first",
-			       name, record->quota_bytes);
+			       "volume '%s' cannot reserve more than its quota of %s; raise the "
+			       "quota first",
+			       name, size_format(record->quota_bytes, first));
 	if (unmet > had && unmet - had > available)
 		return err_set(err, -ENOSPC,
-			       "volume '%s' cannot reserve %" PRIu64
-			       " more bytes: pool '%s' has %" PRIu64 " available; reserve less",
-			       name, (unmet - had) * PAGE_BYTES, pool->super.pool_name,
-			       available * PAGE_BYTES);
+			       "volume '%s' cannot reserve %s more: pool '%s' has %s available; "
+			       "reserve less",
+			       name, size_format((unmet - had) * PAGE_BYTES, first),
+			       pool->super.pool_name, size_format(available * PAGE_BYTES, second));
 	return 0;
 }
 
@@ -166,7 +171,7 @@ static int destroy_check(const struct pool *pool, const struct volume *volume, b
 		if (!recursive)
 			return err_set(err, -EBUSY,
 				       "volume '%s' has snapshots, '%s' among them; destroy them "
-				       "first, or all together (recursive)",
+				       "first, or all together with --recursive",
 				       volume->rec.name, snapshot->rec.name);
 		r = snapshot_idle_check(pool, snapshot, err);
 		if (r < 0)

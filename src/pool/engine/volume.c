@@ -177,7 +177,8 @@ int volume_get(const struct pool *pool, const char *name, struct volume **ret_vo
 		return err_set(err, -EINVAL, "'%s' names a snapshot; name a volume, without '@'",
 			       name);
 	if (!volume)
-		return err_set(err, -ENOENT, "there is no volume '%s' in pool '%s'", name,
+		return err_set(err, -ENOENT,
+			       "there is no volume '%s' in pool '%s': see quoin volume list", name,
 			       pool->super.pool_name);
 	*ret_volume = volume;
 	return 0;
@@ -202,8 +203,9 @@ int snapshot_parse(const struct pool *pool, const char *name, struct snapshot **
 		return r;
 	snapshot = snapshot_find(pool, volume->id, at + 1);
 	if (!snapshot)
-		return err_set(err, -ENOENT, "volume '%s' has no snapshot '%s'", volume_name,
-			       at + 1);
+		return err_set(err, -ENOENT,
+			       "volume '%s' has no snapshot '%s': see quoin snapshot list",
+			       volume_name, at + 1);
 	*ret_snapshot = snapshot;
 	return 0;
 }
