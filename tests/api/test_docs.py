@@ -20,6 +20,24 @@ def run(*words):
     return subprocess.run(words, check=True, capture_output=True, text=True, timeout=60).stdout
 
 
+class Tour(DaemonTest):
+    def test_readme(self):
+        """The five minutes of the README, command by command; the daemon is the test's own."""
+        part = read('README.md').split('## Five minutes')[1].split('\n## ')[0]
+        lines = re.findall(r'^    ((?:quoin|truncate) .*?)(?: +#.*)?$', part, re.M)
+        self.assertGreater(len(lines), 15)
+        self.start()
+        for line in lines:
+            words = line.replace('$PWD', self.directory).split()
+            if words[:3] == ['quoin', 'daemon', 'restart']:
+                self.stop()
+                self.start()
+            elif words[0] == 'truncate':
+                subprocess.run(words, check=True, cwd=self.directory)
+            elif words[1] != 'daemon':
+                self.done(*words[1:], cwd=self.directory)
+
+
 class Words(DaemonTest):
     def setUp(self):
         super().setUp()
