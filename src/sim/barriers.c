@@ -45,15 +45,18 @@ void sim_barriers_shape(const struct sim_context *context, struct life *life,
 		life->mix.weight[WORK_FUA] = 200;
 		break;
 	case POOL_BARRIER_LOG_WRAP:
-		life->mix = (struct work_mix){.weight = {[WORK_FUA] = 1},
-					      .sectors_max = 512,
-					      .write_max = 8,
-					      .volumes = 1};
-		life->steps = 4000;
+		/* Many commits of what needs no space, so that no checkpoint comes between. */
+		life->mix = (struct work_mix){
+			.weight = {[WORK_ZEROES] = 10, [WORK_FLUSH] = 10, [WORK_WRITE] = 1},
+			.sectors_max = 512,
+			.write_max = 8,
+			.volumes = 1};
+		life->steps = 5500;
 		life->work_depth = 1;
 		plan->again_percent = 0;
 		shape->delta_records = 4096;
 		shape->drives = 1;
+		shape->drive_bytes = 64 * MiB;
 		break;
 	case POOL_BARRIER_SUPER_LEVEL:
 		plan->again_percent = 50;
