@@ -323,40 +323,50 @@ bool check_now(struct work *work, char why[CHECK_TEXT])
 	return good;
 }
 
+/* The model with the verb under way done, or as far as it may have come. */
+static bool check_with(struct check *c, struct model *m, bool half)
+{
+	struct model with;
+	bool good;
+
+	model_copy(&with, m);
+	if (half)
+		model_rollback_half(&with);
+	else
+		model_verb_finish(&with);
+	good = check_model(c, &with);
+	if (good) {
+		const struct model swap = *m;
+
+		*m = with;
+		with = swap;
+	}
+	model_fini(&with);
+	return good;
+}
+
 bool check_after_crash(struct work *work, char why[CHECK_TEXT])
 {
 	struct model *m = work->model;
-	struct model with = {.write_count = 0};
-	const bool two = m->verb.kind != VERB_NONE;
+	const enum model_verb_kind verb = m->verb.kind;
 	char second[CHECK_TEXT];
 	struct check c;
 	bool good;
 
 	model_crashed(m);
-	if (two) {
-		model_copy(&with, m);
-		model_verb_finish(&with);
-		model_verb_forget(m);
-	}
 	check_begin(&c, work, HOW_SURVIVE, why);
 	good = check_model(&c, m);
-	if (!good && two) {
-		c.why = second;
-		good = check_model(&c, &with);
-		if (good) {
-			const struct model swap = *m;
+	c.why = second;
+	if (!good && verb != VERB_NONE) {
+		const size_t length = strlen(why);
 
-			*m = with;
-			with = swap;
-		} else {
-			const size_t length = strlen(why);
-
+		good = check_with(&c, m, false) ||
+		       (verb == VERB_ROLLBACK && check_with(&c, m, true));
+		if (!good)
 			snprintf(why + length, CHECK_TEXT - length, "; or: %.200s", second);
-		}
 	}
+	model_verb_forget(m);
 	check_end(&c);
-	if (two)
-		model_fini(&with);
 	return good;
 }
 

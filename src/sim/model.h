@@ -135,6 +135,9 @@ void model_crashed(struct model *model);
 void model_verb_finish(struct model *model);
 void model_verb_forget(struct model *model);
 
+/* The snapshots that are in a rollback's way are gone, the content is as it was. */
+void model_rollback_half(struct model *model);
+
 /* The value (0: zeroes, else the write's number) may be read by who began at the tick. */
 bool model_may_read(const struct model *model, uint32_t cell, uint32_t value, uint64_t begin);
 

@@ -55,10 +55,21 @@ static void volume_remove(struct model *m, struct model_volume *volume)
 	*volume = (struct model_volume){.there = false};
 }
 
-static void rollback(struct model *m, struct model_volume *volume, unsigned index)
+static void newer_remove(struct model *m, struct model_volume *volume, unsigned index)
 {
 	while (volume->snapshot_count > index + 1)
 		snapshot_remove(m, volume, volume->snapshot_count - 1);
+}
+
+void model_rollback_half(struct model *m)
+{
+	newer_remove(m, &m->volumes[m->verb.volume[0]], m->verb.snapshot);
+	model_verb_forget(m);
+}
+
+static void rollback(struct model *m, struct model_volume *volume, unsigned index)
+{
+	newer_remove(m, volume, index);
 	cells_free(m, &volume->cells);
 	cells_copy(m, &volume->cells, &volume->snapshots[index].cells, 1);
 }

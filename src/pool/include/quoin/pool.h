@@ -104,7 +104,8 @@ MUST_CHECK int pool_volume_set(struct pool *pool, const char *name,
 			       enum pool_volume_property property, uint64_t value, struct err *err);
 
 /* [fiber] "NAME@SNAP" becomes the content; not while it is open. `destroy_later`: newer snapshots
- * go; without it they are in the way (-EEXIST). */
+ * go; without it they are in the way (-EEXIST). They go first: after a crash between they are gone
+ * and the content is as it was. */
 MUST_CHECK int pool_volume_rollback(struct pool *pool, const char *snapshot, bool destroy_later,
 				    struct err *err);
 MUST_CHECK int pool_volume_clone(struct pool *pool, const char *snapshot, const char *new_name,
