@@ -45,12 +45,7 @@ void sim_barriers_shape(const struct sim_context *context, struct life *life,
 		life->mix.weight[WORK_FUA] = 200;
 		break;
 	case POOL_BARRIER_LOG_GATHER:
-		/* Blocks of the log that are full long before the commit. */
-		life->mix.write_max = 7;
-		life->mix.weight[WORK_WRITE] = 2000;
-		life->mix.weight[WORK_FUA] = 0;
-		life->steps += 150;
-		life->work_depth = WORK_SLOTS;
+		life_of_patches(life);
 		break;
 	case POOL_BARRIER_LOG_WRAP:
 		/* Many commits of what needs no space, so that no checkpoint comes between. */

@@ -300,6 +300,21 @@ static void cut_states(struct life *life, uint64_t sequence, uint64_t states)
 		cut_try(&cut, UINT64_MAX);
 }
 
+static void trace_tell(const struct life *life, unsigned drive)
+{
+	static const char *const ops[] = {"read", "write", "flush", "discard", "zeroes"};
+
+	for (size_t i = 0; i < disk_sim_trace_count(life->traces[drive]); i++) {
+		const struct disk_sim_event *e = disk_sim_trace_event(life->traces[drive], i);
+
+		fprintf(stderr, "clock %llu drive %u: %s%s %llu %s: %llu+%llu\n",
+			(unsigned long long)e->sequence, drive, ops[e->op],
+			e->flags & DISK_FUA ? " fua" : "", (unsigned long long)e->request,
+			e->end ? "ended" : "began", (unsigned long long)e->offset,
+			(unsigned long long)e->length_bytes);
+	}
+}
+
 void life_crash(struct life *life, uint64_t states)
 {
 	const uint64_t first = sequence_first(life);
@@ -309,6 +324,8 @@ void life_crash(struct life *life, uint64_t states)
 
 	if (last == 0)
 		return;
+	for (unsigned i = 0; life->context->options->verbose && i < life->world->shape.drives; i++)
+		trace_tell(life, i);
 	/* Ascending, with as many events between two as there are for each. */
 	for (uint64_t i = 0; i < cuts && at <= last; i++) {
 		const uint64_t left = last - at + 1;

@@ -55,6 +55,9 @@ void life_end(struct life *life);
 void life_run(const struct sim_context *context, struct life *like, const struct world_shape *shape,
 	      struct random *random);
 
+/* Small writes in plenty: blocks of the log are full long before a commit. */
+void life_of_patches(struct life *life);
+
 /* barriers.c: what a run without some barrier is like. */
 void sim_barriers_shape(const struct sim_context *context, struct life *life,
 			struct crash_plan *plan, struct world_shape *shape);

@@ -36,6 +36,15 @@ static const struct work_mix crash_mix = {
 	.volumes = 3,
 };
 
+void life_of_patches(struct life *life)
+{
+	life->mix.write_max = 7;
+	life->mix.weight[WORK_WRITE] = 2000;
+	life->mix.weight[WORK_FUA] = 0;
+	life->steps += 150;
+	life->work_depth = WORK_SLOTS;
+}
+
 static struct life *life_new(const struct crash_plan *plan)
 {
 	struct life *life = calloc(1, sizeof(*life));
@@ -58,6 +67,8 @@ static void seed_run(const struct sim_context *context, struct crash_plan *plan,
 	shape.delta_records = 512;
 	shape.barriers_off = context->options->barriers_off;
 	life->steps = 1 + (unsigned)random_below(&random, steps);
+	if (context->options->barriers_off == 0 && context->seed % 4 == 1)
+		life_of_patches(life);
 	sim_barriers_shape(context, life, plan, &shape);
 	life_run(context, life, &shape, &random);
 	free(life);

@@ -75,6 +75,9 @@ void log_append(struct log *log, const struct log_record *record)
 	log->header.used_bytes = (uint16_t)(log->header.used_bytes + size);
 	log->header.record_count++;
 	log->records++;
+	/* What a commit has not written yet is the commit's: it has to be durable. */
+	if (log->committing && log->first_unwritten <= log->commit_end)
+		return;
 	if (log->fill - log->first_unwritten >= LOG_WRITE_OUT)
 		log_write_out(log, 0);
 }
