@@ -13,10 +13,12 @@
 #define SEEDS_MAX 200
 #define STATES 120
 
-static const struct barrier {
+struct barrier {
 	unsigned bit;
 	const char *name;
-} barriers[] = {
+};
+
+static const struct barrier barriers[] = {
 	{POOL_BARRIER_LOG_FLUSH, "log-flush"},
 	{POOL_BARRIER_LOG_FUA, "log-fua"},
 	{POOL_BARRIER_CKPT_DRAIN, "ckpt-drain"},
