@@ -12,6 +12,11 @@
  *   client_prp.h     data pointers
  *   client_host.h    the driver
  *   client_daemon.h  a quoind to test against
+ *
+ * And a virtio-blk driver over vhost-user, on the same memory and sockets:
+ *
+ *   client_vhost_wire.h   messages, rings and requests as bytes
+ *   client_vhost_queue.h  rings, with the fast path
  */
 #ifndef CLIENT_H
 #define CLIENT_H
