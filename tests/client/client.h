@@ -17,6 +17,7 @@
  *
  *   client_vhost_wire.h   messages, rings and requests as bytes
  *   client_vhost_queue.h  rings, with the fast path
+ *   client_vhost.h        the driver
  */
 #ifndef CLIENT_H
 #define CLIENT_H
@@ -24,5 +25,6 @@
 #include "client_daemon.h"
 #include "client_host.h"
 #include "client_prp.h"
+#include "client_vhost.h"
 
 #endif

@@ -77,6 +77,13 @@ MUST_CHECK int client_receive(struct client *client, struct client_message *mess
 MUST_CHECK int client_send_bytes(struct client *client, const void *bytes, size_t size,
 				 const int *fds, unsigned fd_count);
 
+/* Exactly `size` bytes; descriptors that come with them are added to the message's. */
+MUST_CHECK int client_receive_bytes(struct client *client, void *to, size_t size,
+				    struct client_message *message);
+
+/* Notes what the server did. Returns -EPROTO. */
+int client_violation(struct client *client, const char *words);
+
 /* Lays header, payload and data of a message into `bytes`; returns the size. */
 size_t client_encode(const struct client_message *message, uint16_t id, uint32_t flags,
 		     uint8_t *bytes);

@@ -81,7 +81,7 @@ void client_close(struct client *client)
 	base_close(&client->fd);
 }
 
-static int violation(struct client *client, const char *words)
+int client_violation(struct client *client, const char *words)
 {
 	snprintf(client->violation, sizeof(client->violation), "%s", words);
 	return -EPROTO;
@@ -222,8 +222,8 @@ static void take_fds(struct msghdr *msg, struct client_message *message)
 	}
 }
 
-/* Exactly `size` bytes, within the client's time-out counted from the last progress. */
-static int receive_bytes(struct client *client, void *to, size_t size,
+/* The client's time-out counts from the last progress. */
+int client_receive_bytes(struct client *client, void *to, size_t size,
 			 struct client_message *message)
 {
 	uint8_t *p = to;
@@ -256,17 +256,17 @@ static int check_reply(struct client *client, const struct wire_header *h,
 		       const struct client_message *message, uint16_t id)
 {
 	if (h->id != id)
-		return violation(client, "reply with another id");
+		return client_violation(client, "reply with another id");
 	if (h->command != message->command)
-		return violation(client, "reply to another command");
+		return client_violation(client, "reply to another command");
 	if ((h->flags & ~WIRE_FLAG_ERROR) != WIRE_FLAG_REPLY)
-		return violation(client, "reply flags");
+		return client_violation(client, "reply flags");
 	if (h->size < sizeof(*h) || h->size > WIRE_MESSAGE_MAX)
-		return violation(client, "reply size");
+		return client_violation(client, "reply size");
 	if ((h->flags & WIRE_FLAG_ERROR) && h->size != sizeof(*h))
-		return violation(client, "error reply with a payload");
+		return client_violation(client, "error reply with a payload");
 	if (h->size - sizeof(*h) > message->reply_capacity)
-		return violation(client, "reply larger than the client's buffer");
+		return client_violation(client, "reply larger than the client's buffer");
 	return 0;
 }
 
@@ -276,7 +276,7 @@ int client_receive(struct client *client, struct client_message *message, uint16
 	int error;
 
 	message->reply_fd_count = 0;
-	error = receive_bytes(client, &header, sizeof(header), message);
+	error = client_receive_bytes(client, &header, sizeof(header), message);
 	if (error)
 		return error;
 	error = check_reply(client, &header, message, id);
@@ -285,7 +285,7 @@ int client_receive(struct client *client, struct client_message *message, uint16
 	if (header.flags & WIRE_FLAG_ERROR)
 		return header.error ? -(int)header.error : -EIO;
 	message->reply_size = header.size - sizeof(header);
-	return receive_bytes(client, message->reply, message->reply_size, message);
+	return client_receive_bytes(client, message->reply, message->reply_size, message);
 }
 
 int client_call(struct client *client, struct client_message *message)
@@ -349,10 +349,10 @@ int client_negotiate(struct client *client, enum client_flavour flavour)
 	if (error)
 		return error;
 	if (m.reply_size < sizeof(got))
-		return violation(client, "short VERSION reply");
+		return client_violation(client, "short VERSION reply");
 	memcpy(&got, client->version_reply, sizeof(got));
 	if (got.major != 0 || got.minor > version.minor)
-		return violation(client, "VERSION reply is newer than the request");
+		return client_violation(client, "VERSION reply is newer than the request");
 	client->version_reply_size = m.reply_size;
 	client->posted = flavour == CLIENT_QEMU;
 	return 0;
