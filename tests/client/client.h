@@ -18,6 +18,7 @@
  *   client_vhost_wire.h   messages, rings and requests as bytes
  *   client_vhost_queue.h  rings, with the fast path
  *   client_vhost.h        the driver
+ *   client_qsd.h          a qemu-storage-daemon to drive
  */
 #ifndef CLIENT_H
 #define CLIENT_H
@@ -25,6 +26,7 @@
 #include "client_daemon.h"
 #include "client_host.h"
 #include "client_prp.h"
+#include "client_qsd.h"
 #include "client_vhost.h"
 
 #endif

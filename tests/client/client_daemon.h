@@ -35,6 +35,12 @@ void daemon_fini(struct daemon *daemon);
 /* Returns when the API answers. -ECHILD (it died), -ETIMEDOUT. */
 MUST_CHECK int daemon_start(struct daemon *daemon);
 
+/*
+ * Starts another program in quoind's place, its words in the directory's log; argv[0] is looked
+ * for in the PATH. The functions above and below but those of the API are good for it, too.
+ */
+MUST_CHECK int daemon_spawn(struct daemon *daemon, const char *const argv[]);
+
 /* Sends `signal` and waits for the end. Returns the wait status; -ETIMEDOUT after 20 s. */
 int daemon_stop(struct daemon *daemon, int signal);
 

@@ -94,16 +94,39 @@ void daemon_fini(struct daemon *daemon)
 
 /* --- Start, stop -------------------------------------------------------------------------- */
 
-NO_RETURN static void exec_daemon(const struct daemon *daemon)
+NO_RETURN static void exec_program(const struct daemon *daemon, const char *const argv[])
 {
-	char state[160], runtime[160], log[160], workers[16];
-	const char *argv[16] = {daemon->program};
-	unsigned n = 1;
+	char log[160];
 	int fd;
 
-	snprintf(state, sizeof(state), "--state-dir=%s/state", daemon->dir);
-	snprintf(runtime, sizeof(runtime), "%s", daemon->dir);
 	snprintf(log, sizeof(log), "%s/log", daemon->dir);
+	setenv("XDG_RUNTIME_DIR", daemon->dir, 1);
+	fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	dup2(fd, STDOUT_FILENO);
+	dup2(fd, STDERR_FILENO);
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	execvp(argv[0], (char *const *)(uintptr_t)argv);
+	_exit(127);
+}
+
+int daemon_spawn(struct daemon *daemon, const char *const argv[])
+{
+	fflush(NULL);
+	daemon->pid = fork();
+	if (daemon->pid < 0)
+		return -errno;
+	if (daemon->pid == 0)
+		exec_program(daemon, argv);
+	return 0;
+}
+
+static int spawn_quoind(struct daemon *daemon)
+{
+	char state[160], workers[16];
+	const char *argv[16] = {daemon->program};
+	unsigned n = 1;
+
+	snprintf(state, sizeof(state), "--state-dir=%s/state", daemon->dir);
 	snprintf(workers, sizeof(workers), "%u", daemon->workers);
 	argv[n++] = state;
 	argv[n++] = "--socket";
@@ -121,25 +144,16 @@ NO_RETURN static void exec_daemon(const struct daemon *daemon)
 		argv[n++] = "--memory";
 		argv[n++] = daemon->memory;
 	}
-	setenv("XDG_RUNTIME_DIR", runtime, 1);
-	fd = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-	dup2(fd, STDOUT_FILENO);
-	dup2(fd, STDERR_FILENO);
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	execv(daemon->program, (char *const *)(uintptr_t)argv);
-	_exit(127);
+	return daemon_spawn(daemon, argv);
 }
 
 int daemon_start(struct daemon *daemon)
 {
 	char answer[DAEMON_ANSWER_MAX];
+	int error = spawn_quoind(daemon);
 
-	fflush(NULL);
-	daemon->pid = fork();
-	if (daemon->pid < 0)
-		return -errno;
-	if (daemon->pid == 0)
-		exec_daemon(daemon);
+	if (error)
+		return error;
 	for (unsigned i = 0; i < START_ATTEMPTS; i++) {
 		if (daemon_call(daemon, "GET /v1", NULL, answer) == 200)
 			return 0;
