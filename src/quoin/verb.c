@@ -73,6 +73,19 @@ static const struct verb_option rollback_options[] = {
 	{NULL, NULL, NULL},
 };
 
+static const struct verb_option inspect_options[] = {
+	{"checkpoint", "N", "look at checkpoint N (default: the newest)"},
+	{"live", NULL, "take no lock; a pool that is in use may look damaged"},
+	{NULL, NULL, NULL},
+};
+
+static const struct verb_option inspect_check_options[] = {
+	{"data", NULL, "read every block of data too, from every drive"},
+	{"checkpoint", "N", "look at checkpoint N (default: the newest)"},
+	{"live", NULL, "take no lock; a pool that is in use may look damaged"},
+	{NULL, NULL, NULL},
+};
+
 const struct verb verb_table[] = {
 	{"pool", "create", "NAME LAYOUT...",
 	 "make a pool; a LAYOUT is DRIVE..., or mirror DRIVE DRIVE...", 2, ARGUMENTS_MAX,
@@ -139,6 +152,14 @@ const struct verb verb_table[] = {
 	 verb_target_resize},
 	{"target", "rescan", "NAME [NSID]", "look at the size of its volumes again", 1, 2, NULL,
 	 verb_target_rescan},
+	{"inspect", "check", "DRIVE...", "check a pool without quoind; writes nothing", 1,
+	 ARGUMENTS_MAX, inspect_check_options, verb_inspect_check},
+	{"inspect", "space", "DRIVE...", "count who uses its space", 1, ARGUMENTS_MAX,
+	 inspect_options, verb_inspect_space},
+	{"inspect", "dump", "WHAT [NAME] DRIVE...",
+	 "print label, super, drives, segments, volumes, snapshots, history, log, map NAME, "
+	 "deadlist NAME, bitmap SEGMENT or block SEGMENT:SLOT",
+	 2, ARGUMENTS_MAX, inspect_options, verb_inspect_dump},
 	{"daemon", "status", "", "show the daemon and its workers", 0, 0, NULL, verb_daemon_status},
 	{"daemon", "start", "[-- OPTION...]", "start quoind in the background, with its OPTIONs", 0,
 	 0, NULL, verb_daemon_start},

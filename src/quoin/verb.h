@@ -110,6 +110,9 @@ int verb_snapshot_destroy(struct invocation *in);
 int verb_snapshot_hold(struct invocation *in);
 int verb_snapshot_release(struct invocation *in);
 int verb_snapshot_rename(struct invocation *in);
+int verb_inspect_check(struct invocation *in);
+int verb_inspect_space(struct invocation *in);
+int verb_inspect_dump(struct invocation *in);
 
 /* Help for one noun, one verb of it, or (NULL, NULL) everything, on stdout. False: unknown. */
 bool help_print(const char *noun, const char *verb);

@@ -33,8 +33,9 @@ ROOMS = {
     'vfio_user': ['base', 'loop', 'guest', 'block', 'nvme'],
     'control': ['base', 'loop', 'guest', 'disk', 'block', 'pool', 'nvme', 'vfio_user'],
     'api': ['base', 'control'],
+    'inspect': ['base', 'loop', 'disk', 'block', 'pool'],
     'quoind': ['base', 'loop', 'guest', 'disk', 'block', 'nvme', 'vfio_user', 'control', 'api'],
-    'quoin': ['base', 'api'],
+    'quoin': ['base', 'inspect', 'api'],
     'sim': ['base', 'loop', 'disk', 'codec', 'block', 'pool'],
 }
 

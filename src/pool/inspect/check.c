@@ -5,7 +5,7 @@
 #include <quoin/base_assert.h>
 #include <quoin/loop_fiber.h>
 
-#include "inspect/inspect.h"
+#include "inspect/fetch.h"
 
 static int steps(struct inspect *in)
 {
@@ -26,7 +26,7 @@ static int steps(struct inspect *in)
 	if (inspect_tick(in))
 		inspect_chains_check(in);
 	if (inspect_tick(in))
-		(void)!inspect_log_check(in);
+		(void)!inspect_log_check(in, NULL);
 	if (inspect_tick(in))
 		inspect_bitmaps_own(in);
 	if (inspect_tick(in))
@@ -36,28 +36,42 @@ static int steps(struct inspect *in)
 	return in->error;
 }
 
-int pool_inspect_check(const struct pool_inspect_params *params, struct pool_inspect_result *ret,
-		       struct err *err)
+struct inspect *inspect_new(const struct pool_inspect_params *params,
+			    struct pool_inspect_result *result, struct err *err)
 {
 	struct inspect *in = calloc(1, sizeof(*in));
-	int r;
 
 	ASSERT(fiber_self());
-	*ret = (struct pool_inspect_result){.checkpoint = 0};
+	*result = (struct pool_inspect_result){.checkpoint = 0};
 	if (!in)
-		return err_set(err, -ENOMEM, "there is no memory to check a pool");
+		return NULL;
 	in->params = params;
-	in->result = ret;
+	in->result = result;
 	in->err = err;
-	r = steps(in);
+	return in;
+}
+
+int inspect_free(struct inspect *in, int result)
+{
 	if (in->error == -ENOMEM)
-		err_set(err, r, "there is no memory to check pool '%s'", ret->name);
+		err_set(in->err, result, "there is no memory to look at pool '%s'",
+			in->result->name);
 	else if (in->error == -ECANCELED)
-		err_set(err, r, "the check of pool '%s' was stopped", ret->name);
+		err_set(in->err, result, "looking at pool '%s' was stopped", in->result->name);
 	inspect_fetcher_free(in);
 	inspect_tables_free(in);
 	inspect_segments_free(in);
 	inspect_drives_close(in);
 	free(in);
-	return r;
+	return result;
+}
+
+int pool_inspect_check(const struct pool_inspect_params *params, struct pool_inspect_result *ret,
+		       struct err *err)
+{
+	struct inspect *in = inspect_new(params, ret, err);
+
+	if (!in)
+		return err_set(err, -ENOMEM, "there is no memory to check a pool");
+	return inspect_free(in, steps(in));
 }

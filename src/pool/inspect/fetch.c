@@ -7,7 +7,7 @@
 
 #include <quoin/loop_fiber.h>
 
-#include "inspect/inspect.h"
+#include "inspect/fetch.h"
 
 struct leg {
 	struct disk_request request;

@@ -20,6 +20,7 @@
 
 #define INSPECT_TRUNKS 3 /* checkpoints whose superblocks are compared: the newest */
 #define INSPECT_NAME_BYTES 160
+#define INSPECT_HISTORY_LINES 4096 /* line n is record n mod 4096 */
 
 /* One place in a ring of superblocks. */
 struct inspect_ring_slot {
@@ -81,6 +82,14 @@ struct inspect {
 	struct inspect_fetcher *fetcher;
 };
 
+/* --- Life (check.c) ------------------------------------------------------------------------ */
+
+/* NULL: there is no memory. */
+struct inspect *inspect_new(const struct pool_inspect_params *params,
+			    struct pool_inspect_result *result, struct err *err);
+/* Gives `result` back, with the sentence that in->error asks for. */
+MUST_CHECK int inspect_free(struct inspect *in, int result);
+
 /* --- Findings (find.c) --------------------------------------------------------------------- */
 
 /* Where something stands, for sentences. */
@@ -116,31 +125,6 @@ void inspect_labels_check(struct inspect *in);
 MUST_CHECK int inspect_read(struct inspect *in, struct inspect_drive *drive, uint64_t offset,
 			    void *buffer, size_t length);
 
-/* --- Slots of all columns (fetch.c) -------------------------------------------------------- */
-
-#define INSPECT_FETCH_MAX 128 /* slots read at once */
-
-enum inspect_fetch_kind { INSPECT_FETCH_PAGE, INSPECT_FETCH_BLOCK, INSPECT_FETCH_RAW };
-
-struct inspect_fetch {
-	enum inspect_fetch_kind kind;
-	uint64_t vaddr;
-	uint64_t seed;	      /* PAGE */
-	const uint8_t *check; /* PAGE: 16 bytes; BLOCK: the map entry. Borrowed */
-	/* After it: bits per column. `page` of each column is within the fetcher until the next. */
-	unsigned online, read, good;
-	const uint8_t *page; /* of the first good column; NULL = none */
-	const uint8_t *column_pages[SEGMENT_COLUMNS_MAX];
-};
-
-MUST_CHECK int inspect_fetcher_new(struct inspect *in);
-void inspect_fetcher_free(struct inspect *in);
-/* Reads all of them, each from every column that is there. vaddrs are valid. */
-void inspect_fetch_all(struct inspect *in, struct inspect_fetch *all, unsigned count);
-/* Tells of copies that are bad. False: there is no good one. */
-bool inspect_fetch_judge(struct inspect *in, const struct inspect_fetch *fetch,
-			 const struct inspect_place *place);
-
 /* --- Segments and slots (segments.c, space.c) ---------------------------------------------- */
 
 MUST_CHECK int inspect_segments_load(struct inspect *in);
@@ -165,8 +149,8 @@ struct inspect_walk {
 	uint64_t *pages;	    /* counts its pages; into the bill */
 	void (*leaf)(struct inspect_walk *walk, uint64_t index, const struct node_ptr *ptr,
 		     const uint8_t *page);
+	bool again;   /* its pages were owned before */
 	bool damaged; /* something could not be read */
-	uint64_t leaves, live;
 };
 
 void inspect_walk(struct inspect_walk *walk, const struct node_ptr *root);
@@ -192,6 +176,14 @@ void inspect_objects_tell(struct inspect *in);
 
 /* --- The log (log.c) ----------------------------------------------------------------------- */
 
-MUST_CHECK int inspect_log_check(struct inspect *in);
+/* Hears of the log: each block that counts, then each record in it. */
+struct inspect_log_visit {
+	void (*block)(struct inspect_log_visit *visit, const struct log_header *header);
+	void (*record)(struct inspect_log_visit *visit, const struct log_record *record);
+	void (*block_end)(struct inspect_log_visit *visit);
+};
+
+/* `visit` may be NULL. */
+MUST_CHECK int inspect_log_check(struct inspect *in, struct inspect_log_visit *visit);
 
 #endif

@@ -9,11 +9,12 @@
 
 #include <quoin/base_endian.h>
 
-#include "inspect/inspect.h"
+#include "inspect/fetch.h"
 
 struct log_walk {
 	struct inspect *in;
 	struct pool_inspect_log *log;
+	struct inspect_log_visit *visit;
 	uint64_t ring_blocks;
 	uint64_t pool_check;
 	uint64_t prev_check, generation; /* of the block before */
@@ -219,11 +220,17 @@ static void apply(struct log_walk *w)
 
 	if (w->header.number <= w->durable)
 		copies(w);
+	if (w->visit)
+		w->visit->block(w->visit, &w->header);
 	while ((r = log_record_decode(w->block + LOG_HEADER_BYTES, w->header.used_bytes, &at,
 				      &record)) == 0) {
 		count++;
 		record_judge(w, &record);
+		if (w->visit)
+			w->visit->record(w->visit, &record);
 	}
+	if (w->visit)
+		w->visit->block_end(w->visit);
 	if (r != -ENODATA || count != w->header.record_count)
 		inspect_damage(w->in, "log-record", &place,
 			       "it says it has %u records; %u can be read", w->header.record_count,
@@ -262,7 +269,7 @@ static void walk(struct log_walk *w)
 			       w->last, w->durable);
 }
 
-int inspect_log_check(struct inspect *in)
+int inspect_log_check(struct inspect *in, struct inspect_log_visit *visit)
 {
 	struct log_walk *w;
 
@@ -273,6 +280,7 @@ int inspect_log_check(struct inspect *in)
 	if (!w)
 		return in->error = -ENOMEM;
 	w->in = in;
+	w->visit = visit;
 	w->log = &in->result->log;
 	w->ring_blocks = (uint64_t)in->super.log_segment_count * in->slot_count;
 	w->pool_check = le64_get(in->super.pool_guid);

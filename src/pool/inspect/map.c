@@ -12,6 +12,7 @@
 
 #include <quoin/codec.h>
 
+#include "inspect/fetch.h"
 #include "inspect/item.h"
 
 /* One of the two trees, at one place of one level. */

@@ -5,7 +5,7 @@
 
 #include <quoin/base_bitmap.h>
 
-#include "inspect/inspect.h"
+#include "inspect/fetch.h"
 
 static unsigned bitmap_pages(const struct inspect *in, const struct segment_record *record)
 {

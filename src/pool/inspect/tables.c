@@ -8,8 +8,6 @@
 
 #include "inspect/inspect.h"
 
-#define HISTORY_LINES 4096 /* line n is record n mod 4096 */
-
 const struct inspect_snapshot *inspect_snapshot(const struct inspect *in, uint32_t id)
 {
 	return id < in->snapshot_count && in->snapshots[id].rec.state != VOLUME_NONE
@@ -122,7 +120,7 @@ static void snapshots_leaf(struct inspect_walk *walk, uint64_t index, const stru
 /* Whether the ring of lines has one in this place, at this checkpoint. */
 static bool history_has(const struct inspect *in, uint64_t record)
 {
-	return record < MIN(in->super.history_next, (uint64_t)HISTORY_LINES);
+	return record < MIN(in->super.history_next, (uint64_t)INSPECT_HISTORY_LINES);
 }
 
 static void history_leaf(struct inspect_walk *walk, uint64_t index, const struct node_ptr *ptr,
@@ -146,7 +144,7 @@ static void history_leaf(struct inspect_walk *walk, uint64_t index, const struct
 
 static void history_judge(struct inspect *in, const struct inspect_walk *walk)
 {
-	const uint64_t want = MIN(in->super.history_next, (uint64_t)HISTORY_LINES);
+	const uint64_t want = MIN(in->super.history_next, (uint64_t)INSPECT_HISTORY_LINES);
 
 	if (!walk->damaged && in->result->history_lines < want)
 		inspect_damage(in, "history-short", &walk->place,

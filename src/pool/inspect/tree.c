@@ -6,7 +6,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-#include "inspect/inspect.h"
+#include "inspect/fetch.h"
 
 bool inspect_child(struct inspect *in, const uint8_t *raw, const struct node_ptr *parent,
 		   const struct inspect_place *place, struct node_ptr *ret_child)
@@ -71,7 +71,7 @@ static bool step_read(struct inspect_walk *walk, struct step *step)
 	step->live = 0;
 	step->epoch = 0;
 	step->next = 0;
-	if (!inspect_tick(in) || inspect_own(in, step->ptr.vaddr, &place) < 0) {
+	if (!inspect_tick(in) || (!walk->again && inspect_own(in, step->ptr.vaddr, &place) < 0)) {
 		walk->damaged = true;
 		return false;
 	}
@@ -105,10 +105,9 @@ static void sums_judge(struct inspect_walk *walk, const struct step *step)
 
 static void leaf_count(struct inspect_walk *walk, const struct step *leaf, struct step *parent)
 {
-	const uint64_t live = walk->kind == NODE_DEADLIST ? leaf->ptr.live : 1;
+	const bool own = walk->kind == NODE_DEADLIST || walk->kind == NODE_MAP;
+	const uint64_t live = own ? leaf->ptr.live : 1;
 
-	walk->leaves++;
-	walk->live += live;
 	if (!parent)
 		return;
 	parent->live += live;

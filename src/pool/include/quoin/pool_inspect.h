@@ -122,4 +122,37 @@ static inline bool pool_inspect_clean(const struct pool_inspect_result *result)
 MUST_CHECK int pool_inspect_check(const struct pool_inspect_params *params,
 				  struct pool_inspect_result *ret, struct err *err);
 
+/* --- Dumps ---------------------------------------------------------------------------------- */
+
+enum pool_inspect_shape {
+	POOL_INSPECT_OBJECT,
+	POOL_INSPECT_LIST, /* its members have no key */
+	POOL_INSPECT_ROW,  /* an object that is one line for people */
+};
+
+/* Takes a dump piece by piece, in order. Keys are NULL in lists. */
+struct pool_inspect_sink {
+	void (*open)(void *context, const char *key, enum pool_inspect_shape shape);
+	void (*close)(void *context);
+	void (*number)(void *context, const char *key, uint64_t number);
+	void (*text)(void *context, const char *key, const char *text);
+	void (*truth)(void *context, const char *key, bool truth);
+	void *context;
+};
+
+/*
+ * [fiber] Gives out one structure: "label", "super", "drives", "segments", "volumes", "snapshots",
+ * "history", "log"; with `name` "map" and "deadlist" (VOLUME, VOLUME@SNAP, or by number, #N and
+ * @N), "bitmap" (SEGMENT), "block" (SEGMENT:SLOT). params->finding hears what could not be read on
+ * the way; params->object and ->data are ignored. As pool_inspect_check(), and -EINVAL: there is no
+ * such structure, or its name is none; -ENOENT: nothing has that name; -EUCLEAN: it is damaged.
+ */
+MUST_CHECK int pool_inspect_dump(const struct pool_inspect_params *params, const char *structure,
+				 const char *name, const struct pool_inspect_sink *sink,
+				 struct err *err);
+
+/* The structures by name; NULL ends them. The first so many take no name, the rest want one. */
+#define POOL_INSPECT_NAMELESS 8
+extern const char *const pool_inspect_structures[];
+
 #endif
