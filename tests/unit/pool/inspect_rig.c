@@ -55,6 +55,12 @@ void inspect_rig_run(struct engine_rig *rig, struct inspect_rig *inspect)
 	rig_run(rig, run, &errand);
 }
 
+void inspect_rig_fini(struct inspect_rig *inspect)
+{
+	for (unsigned i = 0; i < inspect->code_count; i++)
+		free(inspect->codes[i]);
+}
+
 bool inspect_rig_found(const struct inspect_rig *inspect, const char *code)
 {
 	for (unsigned i = 0; i < inspect->code_count; i++)

@@ -15,13 +15,14 @@ struct inspect_rig {
 	struct pool_inspect_result result;
 	int result_code;
 	struct err err;
-	char first[512];		      /* sentence of the first problem; "" = none */
-	const char *codes[INSPECT_RIG_CODES]; /* of problems, as they came */
+	char first[512];		/* sentence of the first problem; "" = none */
+	char *codes[INSPECT_RIG_CODES]; /* of problems, as they came */
 	unsigned code_count;
 	bool loud; /* prints what it finds */
 };
 
 void inspect_rig_run(struct engine_rig *rig, struct inspect_rig *inspect);
+void inspect_rig_fini(struct inspect_rig *inspect);
 
 /* Whether a problem of this code was found. */
 bool inspect_rig_found(const struct inspect_rig *inspect, const char *code);
