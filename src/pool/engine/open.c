@@ -381,6 +381,9 @@ static void pool_free(struct pool *pool)
 	heart_stop(pool);
 	checkpointer_stop(pool);
 	discards_stop(pool);
+	/* It may have settled meanwhile. */
+	while (pool->log.buffers && !log_idle(&pool->log))
+		fiber_sleep_ns(NS_PER_MS);
 	log_fini(&pool->log);
 	io_fini(pool);
 	if (pool->pages) {
