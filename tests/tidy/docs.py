@@ -15,7 +15,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 TESTS = os.path.join(ROOT, 'tests')
 ITEMS = ([str(number) for number in range(1, 99)] + [f'H{number}' for number in range(1, 36)] +
          [f'T{number}' for number in range(1, 13)])
-REFERENCE = re.compile(r'`((?:unit|interop|api|guest|fuzz)/[\w./-]+)(?::(\w+))?`')
+REFERENCE = re.compile(r'`((?:unit|interop|api|guest|fuzz|sim)/[\w./-]+)(?::(\w+))?`')
 UNPROVED = 'Not survived'
 
 
@@ -35,6 +35,8 @@ class Tree:
     def wired(self, path):
         """The file's meson.build, or that of a folder above, has its name without the prefix."""
         folder, name = os.path.split(path)
+        if name == 'meson.build':
+            return f"subdir('{folder}')" in (self.text('meson.build') or '')
         stem = re.sub(r'^(test|fuzz)_', '', os.path.splitext(name)[0])
         build = self.text(os.path.join(folder, 'meson.build')) or ''
         return re.search(rf"'(?:test_|fuzz_)?{re.escape(stem)}(?:\.\w+)?'", build) is not None
