@@ -114,6 +114,7 @@ struct model {
 	uint32_t write_count, write_room;
 	struct model_node *nodes; /* 0 is not used */
 	uint32_t node_count, node_room, node_free;
+	bool destroyed;	  /* something was: it may be on its way out still */
 	unsigned readers; /* reads under way: candidates stay */
 	uint32_t vague;	  /* sectors of which it does not show whose zeroes they hold */
 	struct model_volume volumes[MODEL_VOLUMES];

@@ -49,6 +49,7 @@ static void snapshot_remove(struct model *m, struct model_volume *volume, unsign
 
 static void volume_remove(struct model *m, struct model_volume *volume)
 {
+	m->destroyed = true;
 	while (volume->snapshot_count > 0)
 		snapshot_remove(m, volume, volume->snapshot_count - 1);
 	cells_free(m, &volume->cells);
@@ -57,6 +58,7 @@ static void volume_remove(struct model *m, struct model_volume *volume)
 
 static void newer_remove(struct model *m, struct model_volume *volume, unsigned index)
 {
+	m->destroyed = true;
 	while (volume->snapshot_count > index + 1)
 		snapshot_remove(m, volume, volume->snapshot_count - 1);
 }

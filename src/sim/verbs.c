@@ -149,7 +149,7 @@ static bool passing(const struct work *work, const struct model_verb *verb, int 
 	case VERB_DESTROY:
 	case VERB_SNAPSHOT_DESTROY:
 	case VERB_ROLLBACK:
-		return r == -EBUSY && work->destroyed;
+		return r == -EBUSY && work->model->destroyed;
 	case VERB_PROMOTE:
 	case VERB_CLONE:
 	case VERB_RESIZE:
@@ -189,7 +189,6 @@ int work_verb(struct work *work, struct model_verb *verb)
 	work->dead |= status.health == POOL_SUSPENDED;
 	if (status.health == POOL_SUSPENDED && !work->world->cut && !work->beyond)
 		sim_fail(work->world->context, "the pool is suspended: %s", status.problem);
-	work->destroyed |= r == 0 && (verb->kind == VERB_DESTROY || verb->kind == VERB_ROLLBACK);
 	/* An error of a pool that goes on is a refusal; of one that is dead, a question. */
 	event = (struct model_event){
 		.kind = EVENT_VERB_END,

@@ -45,7 +45,6 @@ struct work {
 	bool faulty;	  /* drives fail, but copies are left */
 	bool beyond;	  /* drives fail and no copies are left */
 	bool limits;	  /* quotas or reservations were set */
-	bool destroyed;	  /* clones may be on their way out */
 	bool dead;	  /* the pool takes no changes any more */
 	uint64_t refused; /* writes that found no space */
 };
