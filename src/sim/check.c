@@ -198,7 +198,9 @@ static bool check_cells(struct check *c, struct model *m, struct cells *cells, c
 {
 	if (!observe(c, name, cells->count) || !judge(c, m, cells, name))
 		return false;
-	for (uint32_t i = 0; c->how != HOW_READABLE && i < cells->count; i++)
+	/* What a read has seen may still be lost with power. */
+	for (uint32_t i = 0; (c->how == HOW_SNAPSHOT || c->how == HOW_SURVIVE) && i < cells->count;
+	     i++)
 		model_settle(m, cells, i, c->seen[i]);
 	return true;
 }

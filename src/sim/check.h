@@ -17,7 +17,7 @@ void check_snapshot(struct work *work, unsigned volume, unsigned snapshot);
  */
 bool check_after_crash(struct work *work, char why[CHECK_TEXT]);
 
-/* The same against what may be read now. */
+/* The same against what may be read now; only what is seen of snapshots is settled by it. */
 bool check_now(struct work *work, char why[CHECK_TEXT]);
 
 /* After going back: everything can be read and was written once. */

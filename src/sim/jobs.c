@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -95,6 +96,7 @@ static void job_start(struct jobs *jobs, unsigned job)
 	jobs->pids[job] = fork();
 	ASSERT(jobs->pids[job] >= 0);
 	if (jobs->pids[job] == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		work(jobs->options, &jobs->reports[job], job);
 		_exit(EXIT_SUCCESS);
 	}
