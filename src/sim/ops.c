@@ -108,7 +108,7 @@ static void fault_now(struct ops *o)
 	if (!(o->victims >> index & 1) || o->away >> index & 1)
 		return;
 	drive = o->world->drives[index];
-	offset = random_below(random, o->world->shape.drive_bytes / 4096) * 4096;
+	offset = random_below(random, (o->world->shape.drive_bytes - 1 * MiB) / 4096) * 4096;
 	o->context->report->faults++;
 	switch (random_below(random, o->kind == OPS_FAULTY ? 12 : 8)) {
 	case 0:
@@ -194,8 +194,15 @@ static void open_again(struct ops *o)
 	}
 	if (r < 0)
 		sim_fail(o->context, "open: %s", err.text);
-	if (!check(o) && o->kind != OPS_BEYOND)
-		sim_fail(o->context, "after %s: %s", o->crashed ? "a crash" : "a close", o->why);
+	if (!check(o)) {
+		if (o->kind != OPS_BEYOND)
+			sim_fail(o->context, "after %s: %s", o->crashed ? "a crash" : "a close",
+				 o->why);
+		/* What it holds is not known any more. */
+		o->last = true;
+		world_close(o->world, POOL_KEEP);
+		return;
+	}
 	if (!how.read_only)
 		return;
 	if (world_close(o->world, POOL_KEEP) < 0)
@@ -261,7 +268,7 @@ static void end_well(struct ops *o)
 	r = world_close(o->world, o->exported ? POOL_EXPORT : POOL_KEEP);
 	if (r < 0 && !o->world->cut && o->kind != OPS_BEYOND)
 		sim_fail(o->context, "close: %d", r);
-	o->crashed = o->world->cut;
+	o->crashed = o->world->cut || o->work->dead;
 }
 
 static void session(void *arg)
