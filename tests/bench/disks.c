@@ -114,8 +114,8 @@ int disk_open(struct versus *v, enum versus_who who)
 	case VERSUS_FILE:
 		snprintf(spec, sizeof(spec), "file:%s", v->raw);
 		return target_open(v, who, spec);
-	case VERSUS_QCOW2:
-		return -ENOTSUP;
+	case VERSUS_QCOW2: /* has no life without its daemon: disk_fresh() opens it */
+		return -EINVAL;
 	case VERSUS_POOL:
 		return target_open(v, who, VOLUME);
 	}
@@ -137,6 +137,8 @@ int disk_fresh(struct versus *v, enum versus_who who, uint64_t size_bytes)
 	int error = 0;
 
 	disk_close(v, who);
+	if (who == VERSUS_QCOW2)
+		return port_qcow2_open(v->qcow2, size_bytes, &v->ports[who]);
 	if (who == VERSUS_POOL) {
 		error = call(v, "POST /v1/pools/bench/destroy", "{\"force\":true}");
 		if (!error)

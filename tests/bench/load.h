@@ -83,4 +83,7 @@ struct daemon;
 /* An NVMe disk of `daemon` at the socket `path`. */
 MUST_CHECK int port_nvme_open(struct daemon *daemon, const char *path, struct load_port **ret_port);
 
+/* A new qcow2 file of `size_bytes`, made at `path`. -ENOENT: there is no qemu-storage-daemon. */
+MUST_CHECK int port_qcow2_open(const char *path, uint64_t size_bytes, struct load_port **ret_port);
+
 #endif

@@ -353,6 +353,8 @@ int versus_main(int argc, char **argv)
 	};
 	if (bench_fio_there())
 		v->options.who |= 1U << VERSUS_RAW;
+	if (system("qemu-storage-daemon --version >/dev/null 2>&1") == 0)
+		v->options.who |= 1U << VERSUS_QCOW2;
 	if (parse_options(&v->options, argc, argv) < 0) {
 		fputs(usage_text, stderr);
 		return 2;
