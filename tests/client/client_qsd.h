@@ -12,6 +12,9 @@
  * The export runs in an iothread, as QEMU's manual advises for speed. `process` is good for
  * daemon_alive(), daemon_stop() and the measuring of client_daemon.h; set process.cpus before
  * the start to keep all its threads there. Its words are in the file log of process.dir.
+ *
+ * QEMU 7.2 does not end on SIGTERM once a client left with requests in flight: reap them all and
+ * call vhost_stop() before, or use SIGKILL.
  */
 struct qsd {
 	struct daemon process;
