@@ -24,7 +24,7 @@ bool write_room(struct volume *volume, unsigned blocks)
 {
 	struct pool *pool = volume->pool;
 	const struct delta *delta = pool_delta(pool);
-	const uint64_t coming = pool->writes_in_flight + blocks;
+	const uint64_t coming = records_coming(pool) + blocks;
 	const uint64_t log_used =
 		pool->barriers_off & POOL_BARRIER_LOG_WRAP ? 0 : pool->log.fill - pool->log.tail;
 	const uint64_t log_need = coming / RECORDS_PER_BLOCK + LOG_SLACK + LOG_BUFFERS;

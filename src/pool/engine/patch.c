@@ -244,8 +244,7 @@ bool patch_put(struct volume *volume, uint64_t block, unsigned sector, unsigned 
 	struct patch *patch;
 
 	if (volume->patches_closed || trim_pending(volume) || !log_has_room(&pool->log, 2) ||
-	    pool_delta(pool)->count + pool->writes_in_flight + pool->patches_used + 2 >
-		    pool->memory.delta_records ||
+	    pool_delta(pool)->count + records_coming(pool) + 2 > pool->memory.delta_records ||
 	    block_busy(pool, volume, block))
 		return false;
 	patch = patch_take(volume, block);

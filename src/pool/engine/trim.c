@@ -26,7 +26,7 @@ static bool zero_point(struct volume *volume, uint64_t block)
 	const struct delta *delta = pool_delta(pool);
 	uint8_t hole[ENTRY_BYTES] = {0};
 
-	if (delta->count + pool->writes_in_flight + 1 > pool->memory.delta_records ||
+	if (delta->count + records_coming(pool) + 1 > pool->memory.delta_records ||
 	    !log_has_room(&pool->log, 1)) {
 		checkpoint_request(pool);
 		return false;
