@@ -32,6 +32,8 @@ class Tour(DaemonTest):
             if words[:3] == ['quoin', 'daemon', 'restart']:
                 self.stop()
                 self.start()
+            elif words[:3] == ['quoin', 'daemon', 'stop']:
+                self.stop()
             elif words[0] == 'truncate':
                 subprocess.run(words, check=True, cwd=self.directory)
             elif words[1] != 'daemon':

@@ -62,7 +62,8 @@ bool tamper_place(const struct tamper *t, uint64_t vaddr, unsigned column, unsig
 	*ret_offset = LABEL_BYTES +
 		      ((uint64_t)t->segments[id].columns[column].chunk << t->super.chunk_shift) +
 		      (uint64_t)vaddr_slot(vaddr) * PAGE_BYTES;
-	return true;
+	return *ret_drive < t->rig->drive_count &&
+	       *ret_offset <= disk_info(t->rig->disks[*ret_drive])->size_bytes - PAGE_BYTES;
 }
 
 void tamper_read(const struct tamper *t, uint64_t vaddr, uint8_t page[PAGE_BYTES])
@@ -91,7 +92,13 @@ static uint64_t super_at(const struct tamper *t, unsigned drive, bool back, unsi
 	return super_offset(disk_info(t->rig->disks[drive])->size_bytes, back, slot);
 }
 
-static void super_load(struct tamper *t)
+void tamper_super_seal(uint8_t page[PAGE_BYTES], bool back, unsigned slot)
+{
+	le64_put(page + 4072, le64_get(page + 56) ^ ((uint64_t)slot | (uint64_t)back << 32));
+	codec_check128(page, 4080, UINT64_C(0x51554f494e534231), page + 4080);
+}
+
+static bool super_load(struct tamper *t)
 {
 	uint8_t page[PAGE_BYTES];
 	struct super super;
@@ -102,7 +109,7 @@ static void super_load(struct tamper *t)
 		if (super_decode(page, false, slot, &super) == 0 && super.ckpt > t->super.ckpt)
 			t->super = super;
 	}
-	ASSERT(t->super.ckpt != 0);
+	return t->super.ckpt != 0;
 }
 
 static struct node_ptr child_ptr(const uint8_t *page, uint64_t leaf, unsigned level)
@@ -111,7 +118,9 @@ static struct node_ptr child_ptr(const uint8_t *page, uint64_t leaf, unsigned le
 		(unsigned)(leaf >> (NODE_FANOUT_SHIFT * (level - 1))) & (NODE_FANOUT - 1);
 	struct node_ptr child = {0};
 
-	(void)!node_ptr_decode(page + (size_t)n * NODE_PTR_BYTES, &child);
+	if (node_ptr_decode(page + (size_t)n * NODE_PTR_BYTES, &child) < 0 ||
+	    child.level + 1U != level)
+		return (struct node_ptr){0};
 	return child;
 }
 
@@ -129,7 +138,7 @@ static struct node_ptr find(const struct tamper *t, const struct node_ptr *root,
 	return at.level == level ? at : (struct node_ptr){0};
 }
 
-static void segments_load(struct tamper *t)
+static bool segments_load(struct tamper *t)
 {
 	uint8_t page[PAGE_BYTES];
 
@@ -139,7 +148,8 @@ static void segments_load(struct tamper *t)
 
 		if (seed->id == 0)
 			continue;
-		ASSERT_U64(seed->id, <, TAMPER_SEGMENTS);
+		if (seed->id >= TAMPER_SEGMENTS)
+			return false;
 		t->segments[seed->id].column_count = seed->column_count;
 		for (unsigned c = 0; c < seed->column_count; c++) {
 			t->segments[seed->id].columns[c].drive = seed->columns[c].drive;
@@ -153,17 +163,16 @@ static void segments_load(struct tamper *t)
 			continue;
 		tamper_read(t, ptr.vaddr, page);
 		for (unsigned i = 0; i < RECORDS_PER_PAGE; i++)
-			ASSERT(segment_record_decode(page + (size_t)i * RECORD_BYTES,
-						     &t->segments[leaf * RECORDS_PER_PAGE + i]) ==
-			       0);
+			(void)!segment_record_decode(page + (size_t)i * RECORD_BYTES,
+						     &t->segments[leaf * RECORDS_PER_PAGE + i]);
 	}
+	return true;
 }
 
-void tamper_load(struct tamper *t, struct engine_rig *rig)
+bool tamper_load(struct tamper *t, struct engine_rig *rig)
 {
 	t->rig = rig;
-	super_load(t);
-	segments_load(t);
+	return super_load(t) && segments_load(t);
 }
 
 void tamper_super(struct tamper *t)

@@ -26,8 +26,11 @@ struct tamper_change {
 	uint64_t value;
 };
 
-/* All of it in a fiber, with the pool closed. */
-void tamper_load(struct tamper *t, struct engine_rig *rig);
+/* All of it in a fiber, with the pool closed. False: it has been changed too much to be followed.
+ */
+bool tamper_load(struct tamper *t, struct engine_rig *rig);
+/* Location and check of a superblock. */
+void tamper_super_seal(uint8_t page[PAGE_BYTES], bool back, unsigned slot);
 /* To every place that has it, in both rings of every drive. */
 void tamper_super(struct tamper *t);
 /* Offset on the drive of one column; false: the segment has no such column, or does not exist. */
