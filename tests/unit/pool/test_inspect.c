@@ -279,6 +279,35 @@ static void finds_nothing_after_a_power_cut(void **state)
 	free(use);
 }
 
+/* The two checkpoints before the newest are whole as well: one may go back there. */
+static void finds_nothing_in_older_checkpoints(void **state)
+{
+	struct use *use = malloc(sizeof(*use));
+
+	for (uint64_t seed = 100; seed < 104; seed++) {
+		struct inspect_rig newest = {.data = true};
+
+		use_init(use, seed);
+		rig_run(&use->rig, use_work, use);
+		rig_run(&use->rig, use_close, use);
+		inspect_rig_run(&use->rig, &newest);
+		for (unsigned back = 1; back <= 2; back++) {
+			struct inspect_rig older = {.data = true,
+						    .checkpoint = newest.result.checkpoint - back};
+
+			inspect_rig_run(&use->rig, &older);
+			if (older.result_code != 0 || !pool_inspect_clean(&older.result))
+				fail_msg("seed %llu, %u back: %s", (unsigned long long)seed, back,
+					 older.result_code < 0 ? older.err.text : older.first);
+			assert_int_equal(older.result.checkpoint, newest.result.checkpoint - back);
+			inspect_rig_fini(&older);
+		}
+		inspect_rig_fini(&newest);
+		rig_fini(&use->rig);
+	}
+	free(use);
+}
+
 /* --- Pools that are damaged ---------------------------------------------------------------- */
 
 #define VOLUME 1
@@ -325,7 +354,7 @@ static void hurt_now(void *arg)
 {
 	struct hurt *hurt = arg;
 
-	tamper_load(&hurt->tamper, &hurt->rig);
+	assert_true(tamper_load(&hurt->tamper, &hurt->rig));
 	hurt->damage(hurt);
 }
 
@@ -602,6 +631,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(finds_nothing_in_a_pool_that_was_used),
 		cmocka_unit_test(finds_nothing_after_a_power_cut),
+		cmocka_unit_test(finds_nothing_in_older_checkpoints),
 		cmocka_unit_test(finds_wrong_bitmaps),
 		cmocka_unit_test(finds_a_slot_with_two_owners),
 		cmocka_unit_test(finds_wrong_counters),
