@@ -167,9 +167,9 @@ static void columns_find(struct inspect *in)
 		for (unsigned j = 0; j < in->drive_count; j++) {
 			struct inspect_drive *drive = &in->drives[j];
 
-			/* One that missed a checkpoint may have lost anything of it. */
+			/* One behind lacks a superblock and nothing else; more, and it is stale. */
 			if (memcmp(drive->guid, s->drives[i].guid, 16) == 0 &&
-			    s->drives[i].state == DRIVE_ONLINE && drive->newest >= s->ckpt)
+			    s->drives[i].state == DRIVE_ONLINE && drive->newest + 1 >= s->ckpt)
 				in->columns[i] = drive;
 		}
 		if (in->columns[i])
@@ -257,18 +257,41 @@ void inspect_drives_close(struct inspect *in)
 
 /* --- Judging ------------------------------------------------------------------------------- */
 
-/* The last write may have been cut short: of the newest in a back ring, or of the one after it. */
-static bool last_write(const struct inspect *in, bool back, unsigned slot)
+/*
+ * The last write may have been cut short: of the newest, or of the one after it. Front rings come
+ * first, so a front copy was whole when the drive's back copy was begun.
+ */
+static bool last_write(const struct inspect *in, const struct inspect_drive *drive, bool back,
+		       unsigned slot)
 {
-	return (in->newest + 1) % SUPER_RING_SLOTS == slot ||
-	       (back && in->newest % SUPER_RING_SLOTS == slot);
+	const struct inspect_ring_slot *twin = &drive->ring[!back][slot];
+
+	if ((in->newest + 1) % SUPER_RING_SLOTS == slot)
+		return true;
+	return in->newest % SUPER_RING_SLOTS == slot &&
+	       (back || twin->result < 0 || twin->ckpt != in->newest);
+}
+
+/* A checkpoint of which every copy is damaged was whole: back copies come when front ones are safe.
+ */
+static void lost_judge(struct inspect *in)
+{
+	const unsigned slot = (unsigned)((in->newest + 1) % SUPER_RING_SLOTS);
+	const struct inspect_place place = inspect_place("superblock", "the superblocks");
+
+	for (unsigned i = 0; i < 2 * in->drive_count; i++)
+		if (in->drives[i / 2].ring[i % 2][slot].result != -EUCLEAN)
+			return;
+	inspect_damage(in, "checkpoint-lost", &place,
+		       "all copies of checkpoint %" PRIu64 " are damaged: this is an older one",
+		       in->newest + 1);
 }
 
 static void slot_judge(struct inspect *in, const struct inspect_drive *drive, bool back,
 		       unsigned slot)
 {
 	const struct inspect_ring_slot *s = &drive->ring[back][slot];
-	const bool last = last_write(in, back, slot);
+	const bool last = last_write(in, drive, back, slot);
 	const struct inspect_place place = label_place(in, drive, back, slot);
 
 	if (s->result == -EIO)
@@ -300,8 +323,8 @@ static void copy_compare(struct inspect *in, struct inspect_drive *drive, bool b
 		/* What is damaged was told of already. */
 		if (s->result == -EUCLEAN || s->result == -EIO || ckpt != in->newest)
 			return;
-		/* Front rings are written before back rings. */
-		if (back)
+		/* Drives are written side by side, front rings before back rings. */
+		if (back || drive->newest + 1 == ckpt)
 			inspect_note(in, "label-missing", &place,
 				     "checkpoint %" PRIu64 " is not there yet", ckpt);
 		else
@@ -372,6 +395,7 @@ void inspect_labels_check(struct inspect *in)
 				   slot % SUPER_RING_SLOTS);
 		heartbeat_check(in, &in->drives[i], pages);
 	}
+	lost_judge(in);
 	for (unsigned n = 0; n < INSPECT_TRUNKS && ckpt > 0; n++, ckpt--) {
 		struct twin twin = {.reference = pages, .page = pages + PAGE_BYTES};
 

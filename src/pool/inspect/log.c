@@ -101,6 +101,54 @@ static void scan(struct log_walk *w)
 	w->durable = MAX(w->durable, w->header.durable_upto);
 }
 
+/*
+ * Where the chain ends a block may have been damaged: then a later block of this lap says that it
+ * was durable (FORMAT.md, section 8).
+ */
+static bool says_durable(const struct log_walk *w, const struct inspect_fetch *fetch,
+			 uint64_t number, uint64_t ended)
+{
+	struct log_header header;
+
+	for (unsigned c = 0; c < SEGMENT_COLUMNS_MAX; c++)
+		if (fetch->column_pages[c] &&
+		    log_block_open(fetch->column_pages[c], w->pool_check, number, &header) == 0 &&
+		    header.generation >= w->generation && header.durable_upto >= ended)
+			return true;
+	return false;
+}
+
+static void lost_judge(struct log_walk *w)
+{
+	const uint64_t ended = w->in->super.log_head + w->log->blocks;
+	const struct inspect_place place = inspect_place("log", "log block %" PRIu64, ended);
+	struct inspect_fetch *all = calloc(INSPECT_FETCH_MAX, sizeof(*all));
+
+	if (!all) {
+		w->in->error = -ENOMEM;
+		return;
+	}
+	for (uint64_t n = ended + 1; n - ended < w->ring_blocks && inspect_tick(w->in);) {
+		const unsigned count =
+			(unsigned)MIN((uint64_t)INSPECT_FETCH_MAX, w->ring_blocks - (n - ended));
+		bool lost = false;
+
+		for (unsigned i = 0; i < count; i++)
+			all[i] = (struct inspect_fetch){.kind = INSPECT_FETCH_RAW,
+							.vaddr = block_vaddr(w, n + i)};
+		inspect_fetch_all(w->in, all, count);
+		for (unsigned i = 0; i < count && !lost; i++)
+			lost = says_durable(w, &all[i], n + i, ended);
+		n += count;
+		if (!lost)
+			continue;
+		inspect_damage(w->in, "log-lost", &place,
+			       "it is damaged, and a later block says that it was durable");
+		break;
+	}
+	free(all);
+}
+
 /* Copies of durable blocks are all there. */
 static void copies(struct log_walk *w)
 {
@@ -247,6 +295,7 @@ static void walk(struct log_walk *w)
 
 	w->last = s->log_head - 1;
 	chain(w, UINT64_MAX - 1, scan);
+	lost_judge(w);
 	last = w->last;
 	w->log->head = s->log_head;
 	w->log->durable_upto = w->durable;
