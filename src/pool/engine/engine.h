@@ -187,12 +187,6 @@ static inline bool pool_range_room(const struct pool *pool)
 	return pool->deltas[0].range_count + pool->deltas[1].range_count < RANGES_MAX;
 }
 
-/* Records that will come without asking again: of writes under way, and of patches once whole. */
-static inline uint64_t records_coming(const struct pool *pool)
-{
-	return (uint64_t)pool->writes_in_flight + pool->patches_used;
-}
-
 static inline struct volume_request *request_words(struct block_request *request)
 {
 	return (struct volume_request *)(void *)request->driver;

@@ -29,4 +29,10 @@ struct wio {
 	struct iovec iov[WIO_BLOCKS];
 };
 
+/* Records that will come without asking again: of writes under way, of patches once whole. */
+static inline uint64_t records_coming(const struct pool *pool)
+{
+	return (uint64_t)pool->writes_in_flight + pool->patches_used;
+}
+
 #endif
