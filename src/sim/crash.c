@@ -379,6 +379,7 @@ static void past_main(void *arg)
 	work_verb_step(life->work, &past_mix, WORK_SYNC);
 	if (world_close(world, POOL_KEEP) < 0)
 		sim_fail(life->context, "it does not close");
+	world_inspect(world);
 }
 
 static void life_main(void *arg)

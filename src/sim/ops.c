@@ -268,6 +268,8 @@ static void end_well(struct ops *o)
 	r = world_close(o->world, o->exported ? POOL_EXPORT : POOL_KEEP);
 	if (r < 0 && !o->world->cut && o->kind != OPS_BEYOND)
 		sim_fail(o->context, "close: %d", r);
+	if (r == 0 && !o->world->cut && !o->work->dead && !o->victims && o->kind != OPS_BEYOND)
+		world_inspect(o->world);
 	o->crashed = o->world->cut || o->work->dead;
 }
 

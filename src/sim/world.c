@@ -5,6 +5,8 @@
 
 #include <quoin/base_assert.h>
 
+#include <quoin/pool_inspect.h>
+
 #include "world.h"
 
 #define TURNS_MAX 40000000
@@ -191,6 +193,33 @@ int world_close(struct world *world, enum pool_closing how)
 
 	world->pool = NULL;
 	return r;
+}
+
+static void inspect_found(void *context, const struct pool_inspect_finding *finding)
+{
+	const struct world *world = context;
+
+	if (finding->severity == POOL_INSPECT_DAMAGE)
+		sim_fail(world->context, "inspect: %s: %s: %s", finding->structure, finding->code,
+			 finding->text);
+}
+
+void world_inspect(struct world *world)
+{
+	struct pool_drive_param drives[WORLD_DRIVES_MAX];
+	struct pool_inspect_params params = {
+		.loop = world->loop,
+		.drives = drives,
+		.finding = inspect_found,
+		.context = world,
+	};
+	struct pool_inspect_result result;
+	struct err err = {.code = 0};
+
+	drives_of(world, drives, &params.drive_count);
+	if (pool_inspect_check(&params, &result, &err) < 0)
+		sim_fail(world->context, "inspect: %s", err.text);
+	world->context->report->checks++;
 }
 
 void world_power_cut(struct world *world)

@@ -64,6 +64,12 @@ struct world_opening {
 int world_open(struct world *world, const struct world_opening *how, struct err *err);
 int world_close(struct world *world, enum pool_closing how);
 
+/*
+ * [fiber] The closed pool by the eyes of the offline checker, which counts everything anew: damage
+ * fails the seed. Bad copies do not: drives may have faults.
+ */
+void world_inspect(struct world *world);
+
 void world_power_cut(struct world *world);
 
 /* The drives of the mask alone. */
