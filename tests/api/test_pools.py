@@ -314,6 +314,67 @@ class Volumes(PoolTest):
         self.done('target', 'create', 'both', 'tank/w', 'pond/w')
 
 
+class Amiss(PoolTest):
+    """Drives that are away, twice there, too small: what the user is told, and what works then."""
+
+    def test_stripe_without_a_drive(self):
+        self.pool(self.a, self.b)
+        guid = self.status()['drives'][1]['guid']
+        self.stop()
+        os.rename(self.b, self.b + '.away')
+        self.start()
+        self.assertEqual(self.status()['health'], 'failed')
+        out = self.done('pool', 'status', 'tank').out
+        for word in ('drive 2', guid, 'missing', 'connect', 'pool import tank'):
+            self.assertIn(word, out)
+        self.refused('pool', 'import', 'tank', says=guid)
+        os.rename(self.b + '.away', self.b)
+        self.done('pool', 'import', 'tank')
+        self.assertEqual(self.status()['health'], 'online')
+
+    def test_mirror_without_a_drive(self):
+        self.pool('mirror', self.a, self.b)
+        self.volume()
+        self.stop()
+        os.rename(self.b, self.b + '.away')
+        self.start()
+        status = self.status()
+        self.assertEqual(status['health'], 'degraded')
+        self.assertEqual([d['state'] for d in status['drives']], ['online', 'missing'])
+        self.assertIn('missing', self.done('pool', 'status', 'tank').out)
+        self.assertEqual(self.names('volume'), ['tank/v'])
+
+    def test_copied_drive(self):
+        self.pool('mirror', self.a, self.b)
+        self.done('pool', 'export', 'tank')
+        copy = self.path('copy.img')
+        shutil.copy(self.a, copy)
+        told = self.refused('pool', 'import', 'tank', '--dir', self.directory, says=copy).err
+        self.assertIn(self.a, told)
+        os.unlink(copy)
+        self.done('pool', 'import', 'tank', '--dir', self.directory)
+        self.assertEqual(self.status()['health'], 'online')
+
+    def test_drive_that_shrank(self):
+        self.pool('mirror', self.a, self.b)
+        self.stop()
+        os.truncate(self.b, 40 * MIB)
+        self.start()
+        self.assertEqual(self.status()['health'], 'failed')
+        out = self.done('pool', 'status', 'tank').out
+        for word in (self.b, str(40 * MIB), str(64 * MIB)):
+            self.assertIn(word, out)
+        self.done('pool', 'import', 'tank', self.a)
+        self.assertEqual(self.status()['health'], 'degraded')
+
+    def test_rewind_too_far(self):
+        self.pool()
+        for name in 'vwxyz':
+            self.volume('tank/' + name)
+        self.done('pool', 'export', 'tank')
+        self.refused('pool', 'import', 'tank', self.a, '--rewind', '1', says='newest')
+
+
 class Refusals(PoolTest):
     def test_names(self):
         self.refused('pool', 'create', 'a/b', self.a, says='name')

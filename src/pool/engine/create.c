@@ -263,7 +263,8 @@ static void label_fill(const struct super_candidate *c, int count, struct pool_l
 			label->size_bytes = s->drives[i].size_bytes;
 	}
 	for (int i = 1; i < count && i <= (int)ARRAY_SIZE(label->rewind); i++)
-		label->rewind[i - 1] = c[i].super.ckpt;
+		if (c[i].super.ckpt + SPACE_KEEP >= s->ckpt)
+			label->rewind[i - 1] = c[i].super.ckpt;
 }
 
 int pool_label_read(struct loop *loop, struct disk *disk, struct pool_label *ret_label,
@@ -282,5 +283,5 @@ int pool_label_read(struct loop *loop, struct disk *disk, struct pool_label *ret
 	if (r > 0)
 		label_fill(c, r, ret_label);
 	free(c);
-	return r > 0 ? 0 : err_set(err, r, "%s holds no pool that can be read", disk_name(disk));
+	return r > 0 ? 0 : label_error(disk_name(disk), r, err);
 }

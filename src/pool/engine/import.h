@@ -30,7 +30,19 @@ struct import {
 /* [fiber] import.c: reads all labels, chooses the checkpoint. */
 MUST_CHECK int import_choose(struct import *im, struct err *err);
 
-/* [fiber] tree.c: segments, bitmaps, volumes, snapshots of the chosen checkpoint. */
+/* Why nothing came of reading the labels of one drive: a sentence for each case. */
+int label_error(const char *path, int result, struct err *err);
+
+/* import_drives.c: each drive is whole, and no two are one or of different pools. */
+MUST_CHECK int import_drives_check(const struct import *im, struct err *err);
+
+/* -ENODEV, naming drives: segments that were loaded have no column on a drive that is online. */
+MUST_CHECK int import_columns_check(const struct import *im, struct err *err);
+
+/* import.c: `why`, with a sentence that says where one could go back to, and what that costs. */
+int import_unreadable(const struct import *im, struct err *err, int why);
+
+/* [fiber] import_trees.c: segments, bitmaps, volumes, snapshots of the chosen checkpoint. */
 MUST_CHECK int import_trees(struct import *im, struct err *err);
 
 /* [fiber] replay.c: the log into the active delta. `ret`: where it goes on. */

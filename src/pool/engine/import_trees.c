@@ -155,8 +155,13 @@ static int load(struct loader *l, enum node_kind kind, const struct node_ptr *ro
 int import_trees(struct import *im, struct err *err)
 {
 	struct loader l = {.pool = im->pool, .current = true};
-	int r = load(&l, NODE_SEGMENTS, &im->super.segments, segments_leaf);
+	int r = import_columns_check(im, err);
 
+	if (r < 0)
+		return r;
+	r = load(&l, NODE_SEGMENTS, &im->super.segments, segments_leaf);
+	if (r == 0 && import_columns_check(im, err) < 0)
+		return -ENODEV;
 	if (r == 0)
 		r = load(&l, NODE_SEGMENTS, &im->super.segments, bitmaps_leaf);
 	if (r == 0)
@@ -164,8 +169,7 @@ int import_trees(struct import *im, struct err *err)
 	if (r == 0)
 		r = load(&l, NODE_SNAPSHOTS, &im->super.snapshots, snapshots_leaf);
 	if (r < 0)
-		return err_set(err, r, "the tables of pool '%s' cannot be read: try --rewind",
-			       im->super.pool_name);
+		return import_unreadable(im, err, r);
 	l.current = false;
 	for (unsigned i = 0; i < im->older_count; i++) {
 		/* What cannot be read any more needs no protection: nobody could go back there. */

@@ -6,6 +6,8 @@
  * applied in order. Writes nothing, so a crash in the midst changes nothing.
  */
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -341,26 +343,23 @@ static int run(struct replay *r)
 static int failure(const struct replay *r, int result, struct err *err)
 {
 	const struct super *s = &r->pool->super;
-	const unsigned long long ckpt = s->ckpt;
+	char what[64];
 
-	switch (result) {
-	case -ENOBUFS:
+	if (result == -ENOBUFS)
 		return err_set(err, -ENOMEM,
 			       "the log of pool '%s' needs more memory: give quoind more with "
 			       "--memory",
 			       s->pool_name);
-	case -EBADMSG:
-		return err_set(err, -EUCLEAN,
-			       "block %llu of the log of pool '%s' is damaged, and what was "
-			       "flushed after it cannot be had: import with --rewind %llu to go "
-			       "back to the last checkpoint; what came later is lost then",
-			       (unsigned long long)r->end, s->pool_name, ckpt);
-	default:
-		return err_set(err, result,
-			       "the log of pool '%s' is damaged: import with --rewind %llu to go "
-			       "back to the last checkpoint; what came later is lost then",
-			       s->pool_name, ckpt);
-	}
+	/* Damage in the midst: what was flushed after it cannot be had. */
+	if (result == -EBADMSG)
+		snprintf(what, sizeof(what), "its block %" PRIu64, r->end);
+	else
+		snprintf(what, sizeof(what), "%s", strerror(-result));
+	return err_set(err, result == -EBADMSG ? -EUCLEAN : result,
+		       "the log of pool '%s' is damaged (%s): it can be given up with: quoin pool "
+		       "import %s --rewind %" PRIu64
+		       " (what was written after that checkpoint is lost then)",
+		       s->pool_name, what, s->pool_name, s->ckpt);
 }
 
 int replay(struct pool *pool, struct log_position *ret, struct err *err)

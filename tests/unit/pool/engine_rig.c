@@ -72,14 +72,22 @@ void rig_run(struct engine_rig *rig, void (*main)(void *arg), void *arg)
 	ASSERT(errand.ended);
 }
 
-static void params_of(const struct engine_rig *rig, struct pool_drive_param *drives)
+static unsigned params_of(const struct engine_rig *rig, unsigned absent,
+			  struct pool_drive_param *drives)
 {
-	for (unsigned i = 0; i < rig->drive_count; i++)
-		drives[i] = (struct pool_drive_param){
+	static const char *const paths[RIG_DRIVES_MAX] = {"drive0", "drive1", "drive2", "drive3"};
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < rig->drive_count; i++) {
+		if (absent >> i & 1)
+			continue;
+		drives[count++] = (struct pool_drive_param){
 			.disk = rig->disks[i],
-			.path = "simulated",
+			.path = paths[i],
 			.group = rig->mirror ? 0 : i,
 		};
+	}
+	return count;
 }
 
 void rig_format(struct engine_rig *rig)
@@ -97,7 +105,7 @@ void rig_format(struct engine_rig *rig)
 	};
 	struct err err = {.code = 0};
 
-	params_of(rig, drives);
+	params_of(rig, 0, drives);
 	params.host_id[0] = rig->host;
 	if (pool_format(rig->loop, &params, &err) < 0)
 		fprintf(stderr, "format: %s\n", err.text);
@@ -117,7 +125,6 @@ int rig_open(struct engine_rig *rig)
 	struct pool_open_params params = {
 		.loop = rig->loop,
 		.drives = drives,
-		.drive_count = rig->drive_count,
 		.memory_bytes = POOL_MEMORY_MIN,
 		.host_name = "host",
 		.wall_clock_s = clock_s,
@@ -130,14 +137,14 @@ int rig_open(struct engine_rig *rig)
 		.read_only = rig->read_only,
 		.seed = rig->seed_open ? rig->seed_open : random_u64(&rig->random) | 1,
 	};
-	struct err err = {.code = 0};
 	int r;
 
-	params_of(rig, drives);
-	r = pool_open(&params, &rig->pool, &err);
-	snprintf(rig->problem, sizeof(rig->problem), "%.255s", r < 0 ? err.text : "");
+	rig->err = (struct err){.code = 0};
+	params.drive_count = params_of(rig, rig->absent, drives);
+	r = pool_open(&params, &rig->pool, &rig->err);
 	if (r < 0 && !rig->quiet)
-		fprintf(stderr, "seed %llu: open: %s\n", (unsigned long long)rig->seed, err.text);
+		fprintf(stderr, "seed %llu: open: %s\n", (unsigned long long)rig->seed,
+			rig->err.text);
 	return r;
 }
 

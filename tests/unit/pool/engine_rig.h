@@ -3,6 +3,7 @@
 #ifndef TEST_POOL_ENGINE_RIG_H
 #define TEST_POOL_ENGINE_RIG_H
 
+#include <quoin/base_err.h>
 #include <quoin/disk_sim.h>
 #include <quoin/loop_fiber.h>
 #include <quoin/loop_sim.h>
@@ -30,7 +31,8 @@ struct engine_rig {
 	bool read_only;
 	bool quiet;	    /* an open that fails is not told */
 	uint64_t seed_open; /* of the next rig_open(); 0: another each time */
-	char problem[256];  /* what the last rig_open() said */
+	unsigned absent;    /* drives that are not given to the next rig_open(), bit per drive */
+	struct err err;	    /* of the last rig_open(): all 0 when it was well */
 };
 
 /* Drives of `size_bytes`; no pool yet. */

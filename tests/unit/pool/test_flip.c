@@ -497,8 +497,8 @@ static bool session(struct campaign *c)
 
 	if (r < 0) {
 		if (c->copy != ALL_COPIES)
-			FAIL(c, "not opened: %s", c->rig.problem);
-		if (c->rig.problem[0] == '\0')
+			FAIL(c, "not opened: %s", c->rig.err.text);
+		if (c->rig.err.text[0] == '\0')
 			FAIL(c, "not opened, and not said why");
 		return false;
 	}

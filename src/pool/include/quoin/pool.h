@@ -39,7 +39,9 @@ MUST_CHECK int pool_format(struct loop *loop, const struct pool_format_params *p
 /*
  * [fiber] Imports: finds the newest checkpoint on the drives, replays the log, serves. The disks
  * are borrowed until pool_close(). Drives that are missing are done without where copies allow.
- *   -ENODEV   drives are missing without which nothing can be read (the sentence names them)
+ *   -ENODEV   drives are away without which not all can be read (the sentence names them)
+ *   -EINVAL   a drive became smaller; drives of different pools. -ENOENT: one holds no pool, or
+ *             `rewind_to` is no checkpoint, or one whose space may have been used again
  *   -EBUSY    another host had it last and did not export it (`force` overrides, but not against a
  *             heartbeat that is still beating)
  *   -ENOTSUP  a newer format, or features this version does not know
