@@ -181,6 +181,7 @@ static const struct block_ops delay_ops = {
 	.channel_close = delay_channel_close,
 	.submit = delay_submit,
 	.kick = block_wrapper_kick,
+	.hurry = block_wrapper_hurry,
 	.resize = block_wrapper_resize,
 	.refresh = block_wrapper_refresh,
 	.describe = block_wrapper_describe,

@@ -104,6 +104,12 @@ void block_channel_close(struct block_channel *channel)
 	device->ops->channel_close(channel);
 }
 
+void block_hurry(struct block_channel *channel, bool on)
+{
+	if (channel->device->ops->hurry)
+		channel->device->ops->hurry(channel, on);
+}
+
 int block_resize(struct block_device *device, uint64_t capacity_bytes, struct err *err)
 {
 	if (capacity_bytes == 0 || !is_aligned(capacity_bytes, device->limits.logical_block_bytes))

@@ -85,6 +85,7 @@ static const struct block_ops error_ops = {
 	.channel_close = error_channel_close,
 	.submit = error_submit,
 	.kick = block_wrapper_kick,
+	.hurry = block_wrapper_hurry,
 	.resize = block_wrapper_resize,
 	.refresh = block_wrapper_refresh,
 	.describe = block_wrapper_describe,

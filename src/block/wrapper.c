@@ -34,6 +34,11 @@ void block_wrapper_kick(struct block_channel *channel)
 	block_kick(container_of(channel, struct wrapper_channel, channel)->lower);
 }
 
+void block_wrapper_hurry(struct block_channel *channel, bool on)
+{
+	block_hurry(container_of(channel, struct wrapper_channel, channel)->lower, on);
+}
+
 int block_wrapper_resize(struct block_device *device, uint64_t capacity_bytes, struct err *err)
 {
 	struct wrapper_device *wrapper = wrapper_of(device);

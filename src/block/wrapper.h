@@ -29,6 +29,7 @@ void block_wrapper_init(struct wrapper_device *wrapper, const struct block_ops *
 /* For the ops tables. block_wrapper_close() frees what embeds the wrapper. */
 void block_wrapper_close(struct block_device *device);
 void block_wrapper_kick(struct block_channel *channel);
+void block_wrapper_hurry(struct block_channel *channel, bool on);
 int block_wrapper_resize(struct block_device *device, uint64_t capacity_bytes, struct err *err);
 int block_wrapper_refresh(struct block_device *device, struct err *err);
 void block_wrapper_describe(const struct block_device *device,

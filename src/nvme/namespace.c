@@ -128,6 +128,7 @@ int nvme_namespace_detach(struct nvme_controller *c, unsigned nsid, struct nvme_
 	ns->attached = false;
 	ns->detaching = wait;
 	ns->detach_gate.done = host_detach_idle;
+	block_hurry(ns->channel, true);
 	nvme_gate_enter(ns, &ns->detach_gate);
 	return 0;
 }
@@ -141,6 +142,7 @@ bool nvme_namespace_detach_cancel(struct nvme_controller *c, unsigned nsid)
 		return false;
 	ns->detaching = NULL;
 	ns->attached = ns->was_attached;
+	block_hurry(ns->channel, false);
 	nvme_gate_cancel(ns, &ns->detach_gate);
 	return true;
 }

@@ -114,10 +114,20 @@ static void reset_waiters_tell(struct nvme_controller *c)
 	}
 }
 
+/* A reset waits for commands in flight; what waits for space in a pool would wait for ever. */
+static void commands_hurry(struct nvme_controller *c, bool on)
+{
+	for (unsigned i = 0; i < c->params.namespaces; i++) {
+		if (c->namespaces[i].channel)
+			block_hurry(c->namespaces[i].channel, on);
+	}
+}
+
 static void drained(struct nvme_controller *c)
 {
 	struct nvme_registers *r = &c->registers;
 
+	commands_hurry(c, false);
 	r->state = NVME_LIFE_DISABLED;
 	r->shutdown = r->cc & CC_SHN_MASK ? SHUTDOWN_COMPLETE : SHUTDOWN_NONE;
 	if (r->cc & CC_ENABLE)
@@ -141,6 +151,7 @@ static void life_end(struct nvme_controller *c)
 	nvme_queues_drop(c);
 	nvme_interrupts_reset(c);
 	nvme_features_reset(c);
+	commands_hurry(c, true);
 	c->in_flight--;
 }
 

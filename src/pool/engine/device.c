@@ -217,6 +217,45 @@ static void device_channel_close(struct block_channel *channel)
 	free(channel);
 }
 
+struct hurry {
+	struct loop_message message;
+	struct device *device;
+	bool on;
+};
+
+static void hurry_set(struct device *device, bool on)
+{
+	device->hurried = on;
+	if (!on || !device->volume)
+		return;
+	starved_retry(device->pool);
+	pool_work(device->pool);
+}
+
+/* Comes before the message that the device is closed: that is sent later. */
+static void deliver_hurry(struct loop_message *message)
+{
+	struct hurry *hurry = container_of(message, struct hurry, message);
+
+	hurry_set(hurry->device, hurry->on);
+	free(hurry);
+}
+
+static void device_hurry(struct block_channel *channel, bool on)
+{
+	struct device *device = device_of(channel->device);
+	struct hurry *hurry;
+
+	if (channel->loop == device->pool->loop) {
+		hurry_set(device, on);
+		return;
+	}
+	hurry = xcalloc(1, sizeof(*hurry));
+	*hurry = (struct hurry){.device = device, .on = on};
+	hurry->message.deliver = deliver_hurry;
+	loop_message_send(device->pool->loop, &hurry->message);
+}
+
 static int device_resize(struct block_device *block, uint64_t capacity_bytes, struct err *err)
 {
 	return err_set(err, -ENOTSUP,
@@ -247,6 +286,7 @@ static const struct block_ops device_ops = {
 	.channel_close = device_channel_close,
 	.submit = device_submit,
 	.kick = device_kick,
+	.hurry = device_hurry,
 	.resize = device_resize,
 	.refresh = device_refresh,
 	.describe = device_describe,

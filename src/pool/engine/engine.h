@@ -109,6 +109,7 @@ struct device {
 	struct volume *volume;	   /* NULL for a snapshot */
 	struct snapshot *snapshot; /* NULL for a volume */
 	bool read_only;
+	bool hurried; /* its requests do not wait for space */
 };
 
 struct pool {

@@ -378,6 +378,11 @@ static bool process(struct gather *g, struct block_request *request)
 		return false;
 	case ADMIT_SPACE:
 		list_remove(&request->node);
+		if (request_words(request)->device->hurried) {
+			volume->paused = false;
+			request_part_end(request, -ENOSPC);
+			return true;
+		}
 		list_append(&volume->starved, &request->node);
 		volume->requests--;
 		return true;

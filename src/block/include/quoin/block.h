@@ -61,6 +61,13 @@ MUST_CHECK int block_channel_open(struct block_device *device, struct loop *loop
 void block_channel_close(struct block_channel *channel);
 
 /*
+ * In the loop's thread. While it is on, requests of the channel's device that wait for something
+ * other than a drive, as space in a full pool, end with an error instead: those that wait now and
+ * those that come. For front ends that wait for their requests to end.
+ */
+void block_hurry(struct block_channel *channel, bool on);
+
+/*
  * Control path, blocking. After 0, block_capacity() is the new one; tell the front ends. One
  * caller at a time.
  */

@@ -29,6 +29,9 @@ struct block_ops {
 	 * back. */
 	void (*kick)(struct block_channel *channel);
 
+	/* As block_hurry(). NULL: its requests wait for drives alone. */
+	void (*hurry)(struct block_channel *channel, bool on);
+
 	/* Control path, blocking: change the capacity / look at it again. NULL = -ENOTSUP. */
 	int (*resize)(struct block_device *device, uint64_t capacity_bytes, struct err *err);
 	int (*refresh)(struct block_device *device, struct err *err);
