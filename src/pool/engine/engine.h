@@ -172,8 +172,7 @@ struct pool {
 	uint64_t admit_failed; /* the page that could not be read; 0: none */
 	uint64_t unmet_total;  /* promised to volumes and not used, slots */
 	uint64_t replayed, healed, bad_blocks;
-	struct fiber *heart;
-	uint64_t beat;
+	struct heart *heart;
 	struct discards *discards; /* NULL: nothing is discarded on the drives */
 };
 

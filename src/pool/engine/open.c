@@ -354,7 +354,7 @@ static int log_open(struct import *im, struct err *err)
 		if (r == 0)
 			r = checkpointer_start(pool);
 		if (r == 0)
-			r = heart_start(pool);
+			r = heart_start(im);
 		if (r == 0)
 			r = discards_start(pool);
 	}

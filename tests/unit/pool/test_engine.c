@@ -658,6 +658,98 @@ static void replayed_is_flushed(void **state)
 	free(life);
 }
 
+/* Two hosts that take the pool from a third one, which is down, at the same instant. */
+struct taker {
+	struct engine_rig rig;
+	int result;
+	bool ended;
+};
+
+static void take(void *arg)
+{
+	struct taker *taker = arg;
+
+	taker->result = rig_open(&taker->rig);
+	taker->ended = true;
+}
+
+static void take_both(void *arg)
+{
+	struct life *life = arg;
+	struct taker *takers = calloc(2, sizeof(*takers));
+	unsigned won = 0;
+
+	rig_volume_close(&life->volume);
+	assert_int_equal(rig_close(&life->rig), 0);
+	for (unsigned i = 0; i < 2; i++) {
+		takers[i].rig = life->rig;
+		takers[i].rig.host = (uint8_t)(2 + i);
+		takers[i].rig.force = true;
+		random_init(&takers[i].rig.random, random_u64(&life->rig.random));
+		assert_int_equal(fiber_start(life->rig.loop, false, take, &takers[i], NULL), 0);
+	}
+	while (!takers[0].ended || !takers[1].ended)
+		fiber_sleep_ns(NS_PER_MS);
+	for (unsigned i = 0; i < 2; i++) {
+		if (takers[i].result == 0)
+			won++;
+		else
+			assert_int_equal(takers[i].result, -EBUSY);
+	}
+	assert_true(won <= 1);
+	life->ops += won;
+	for (unsigned i = 0; i < 2; i++) {
+		if (takers[i].result == 0)
+			assert_int_equal(rig_close(&takers[i].rig), 0);
+	}
+	free(takers);
+}
+
+static void two_hosts_at_once(void **state)
+{
+	struct life *life = malloc(sizeof(*life));
+	unsigned won = 0;
+
+	for (uint64_t seed = 1; seed <= 10; seed++) {
+		life_init(life, seed, BLOCKS);
+		rig_run(&life->rig, take_both, life);
+		won += life->ops;
+		rig_fini(&life->rig);
+	}
+	assert_true(won > 0);
+	free(life);
+}
+
+/* A drive that hangs for a minute; the other one still says that the pool is in use. */
+static void hang_and_take(void *arg)
+{
+	struct engine_rig *rig = arg;
+	const struct disk_sim_fault hang = {.kind = DISK_SIM_STALL,
+					    .ops = 1U << DISK_WRITE,
+					    .argument = 60 * NS_PER_S,
+					    .count = 1};
+	struct engine_rig other = *rig;
+
+	rig_format(rig);
+	assert_int_equal(rig_open(rig), 0);
+	assert_int_equal(disk_sim_fault_add(rig->drives[0], &hang), 0);
+	fiber_sleep_ns(10 * NS_PER_S);
+	other.host = 2;
+	other.force = true;
+	assert_int_equal(rig_open(&other), -EBUSY);
+	assert_int_equal(rig_close(rig), 0);
+}
+
+static void drive_that_hangs_silences_no_other(void **state)
+{
+	struct engine_rig rig;
+
+	rig_init(&rig, 1, 2, 64 * MiB);
+	rig.mirror = true;
+	rig_run(&rig, hang_and_take, &rig);
+	rig_fini(&rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -668,6 +760,8 @@ int main(void)
 		cmocka_unit_test(one_host_at_a_time),
 		cmocka_unit_test(lost_blocks_are_no_damage),
 		cmocka_unit_test(replayed_is_flushed),
+		cmocka_unit_test(two_hosts_at_once),
+		cmocka_unit_test(drive_that_hangs_silences_no_other),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
