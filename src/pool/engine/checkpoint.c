@@ -12,6 +12,9 @@
 #include "engine/tables.h"
 
 #define DESTROY_BUDGET 65536 /* blocks freed by one checkpoint */
+#define TICK_NS NS_PER_S
+#define STILL_NS (5 * NS_PER_S)	 /* no write for so long: what was written is merged */
+#define DIRTY_NS (30 * NS_PER_S) /* nothing waits longer, however much comes */
 
 /* --- Freeze and commit --------------------------------------------------------------------- */
 
@@ -228,6 +231,46 @@ static void main_loop(void *arg)
 	waits_end(c, -EIO);
 }
 
+/* --- Age ------------------------------------------------------------------------------------- */
+
+static bool dirty(const struct checkpointer *c)
+{
+	const struct delta *delta = pool_delta(c->pool);
+
+	return delta->count > 0 || delta->range_count > 0 || c->pool->epoch != c->epoch;
+}
+
+/* Reads what the I/O path keeps anyway, so that a write costs nothing more. */
+static void age_look(struct checkpointer *c, uint64_t now_ns)
+{
+	const struct pool *pool = c->pool;
+
+	if (!dirty(c)) {
+		c->dirty_ns = 0;
+		return;
+	}
+	if (c->dirty_ns == 0 || c->freezes != c->seen_freezes)
+		c->dirty_ns = c->still_ns = now_ns;
+	if (pool->seq != c->seen_seq || pool->epoch != c->seen_epoch)
+		c->still_ns = now_ns;
+	c->seen_freezes = c->freezes;
+	c->seen_seq = pool->seq;
+	c->seen_epoch = pool->epoch;
+	if (now_ns - c->still_ns >= STILL_NS || now_ns - c->dirty_ns >= DIRTY_NS)
+		checkpoint_request(c->pool);
+}
+
+static void tick(struct loop_timer *timer)
+{
+	struct checkpointer *c = container_of(timer, struct checkpointer, timer);
+	const uint64_t now_ns = loop_now_ns(c->pool->loop);
+
+	if (c->pool->error < 0)
+		return;
+	age_look(c, now_ns);
+	loop_timer_arm(c->pool->loop, timer, now_ns + TICK_NS);
+}
+
 /* --- For the rest of the engine -------------------------------------------------------------- */
 
 int checkpointer_start(struct pool *pool)
@@ -238,12 +281,15 @@ int checkpointer_start(struct pool *pool)
 	if (!c)
 		return -ENOMEM;
 	c->pool = pool;
+	c->epoch = pool->super.epoch;
 	list_init(&c->waits);
+	loop_timer_init(&c->timer, tick);
 	r = fiber_start(pool->loop, true, main_loop, c, &c->fiber);
 	if (r < 0) {
 		free(c);
 		return r;
 	}
+	loop_timer_arm(pool->loop, &c->timer, loop_now_ns(pool->loop) + TICK_NS);
 	pool->checkpointer = c;
 	return 0;
 }
@@ -255,6 +301,7 @@ void checkpointer_stop(struct pool *pool)
 	pool->checkpointer->stop = true;
 	fiber_wake(pool->checkpointer->fiber);
 	fiber_join(pool->checkpointer->fiber);
+	loop_timer_disarm(pool->loop, &pool->checkpointer->timer);
 	free(pool->checkpointer);
 	pool->checkpointer = NULL;
 }

@@ -6,6 +6,10 @@
  *   task -> some of what is being destroyed -> tables -> all durable -> superblock -> commit
  *
  * Nothing before the superblock changes what is committed; a failure suspends the pool.
+ *
+ * A timer looks now and then whether something has waited for long: what was written last is
+ * merged soon after the guests came to rest, so that an import after a crash has little to replay,
+ * and the numbers of space are exact. A clean pool is left alone.
  */
 #ifndef POOL_ENGINE_CHECKPOINT_H
 #define POOL_ENGINE_CHECKPOINT_H
@@ -38,6 +42,13 @@ struct checkpointer {
 	bool relogged;	 /* something was carried into the next generation's log */
 	bool destroying; /* more is left to free */
 	uint64_t records_last, ns_last;
+
+	/* What the timer saw last. */
+	struct loop_timer timer;
+	uint64_t seen_seq, seen_freezes;
+	uint32_t seen_epoch;
+	uint64_t dirty_ns; /* since when something waits to be merged; 0: nothing does */
+	uint64_t still_ns; /* since when nothing came */
 };
 
 MUST_CHECK int checkpointer_start(struct pool *pool);
