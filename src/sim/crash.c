@@ -65,14 +65,24 @@ static void steps_do(struct life *life)
 		fiber_sleep_ns(20 * NS_PER_MS);
 }
 
-/* A checkpoint that this one can go back to, or 0. */
+#define REWIND_MOST 2 /* checkpoints back from the newest of all drives */
+
+/* A checkpoint that this one can go back to, or 0. A drive may be one behind the others. */
 static uint64_t rewind_pick(struct world *world)
 {
-	struct pool_label label;
+	struct pool_label label, first = {.rewind = {0}};
+	uint64_t newest = 0;
+	uint64_t to;
 
-	if (pool_label_read(world->loop, world->disks[0], &label, NULL) < 0)
-		return 0;
-	return label.rewind[random_below(&world->random, 2)];
+	for (unsigned i = 0; i < world->shape.drives; i++) {
+		if (pool_label_read(world->loop, world->disks[i], &label, NULL) < 0)
+			return 0;
+		newest = MAX(newest, label.checkpoint);
+		if (i == 0)
+			first = label;
+	}
+	to = first.rewind[random_below(&world->random, 2)];
+	return to + REWIND_MOST >= newest ? to : 0;
 }
 
 static void trial_main(void *arg)

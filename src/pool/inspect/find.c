@@ -32,6 +32,7 @@ static void where(const struct inspect *in, const struct inspect_place *place, c
 		to[0] = '\0';
 }
 
+PRINTF_LIKE(4, 0)
 static void find(struct inspect *in, struct pool_inspect_finding *finding,
 		 const struct inspect_place *place, const char *format, va_list args)
 {
