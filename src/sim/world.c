@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include <quoin/base_assert.h>
-
 #include <quoin/pool_inspect.h>
 
 #include "world.h"

@@ -126,16 +126,21 @@ static int check_queues(struct vhost *vhost)
 	return error;
 }
 
+/* A question whose answer has its shape. */
+static int ask_for(struct vhost *vhost, enum vhost_message_type type, const void *ask, void *got,
+		   uint32_t size)
+{
+	const struct vhost_message m = {
+		.type = type, .payload = ask, .size = size, .reply = got, .reply_size = size};
+
+	return vhost_call(vhost, &m);
+}
+
 static int get_config(struct vhost *vhost)
 {
 	const struct vhost_config_message ask = {.size = sizeof(struct vhost_config)};
 	struct vhost_config_message got;
-	const struct vhost_message m = {.type = VHOST_GET_CONFIG,
-					.payload = &ask,
-					.size = sizeof(ask),
-					.reply = &got,
-					.reply_size = sizeof(got)};
-	const int error = vhost_call(vhost, &m);
+	const int error = ask_for(vhost, VHOST_GET_CONFIG, &ask, &got, sizeof(got));
 
 	if (error)
 		return error;
@@ -281,12 +286,7 @@ static int stop_ring(struct vhost *vhost, unsigned index)
 	const struct vhost_queue *q = &vhost->queues[index];
 	const struct vhost_ring_state ask = {.index = index};
 	struct vhost_ring_state got;
-	const struct vhost_message m = {.type = VHOST_GET_VRING_BASE,
-					.payload = &ask,
-					.size = sizeof(ask),
-					.reply = &got,
-					.reply_size = sizeof(got)};
-	const int error = vhost_call(vhost, &m);
+	const int error = ask_for(vhost, VHOST_GET_VRING_BASE, &ask, &got, sizeof(got));
 
 	if (error)
 		return error;

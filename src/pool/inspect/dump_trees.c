@@ -152,42 +152,36 @@ static int tree_end(const struct inspect_dump *dump, const struct inspect_walk *
 	return 0;
 }
 
-int dump_map(const struct inspect_dump *dump)
+/* The map or the deadlist of what was named. */
+static int named_dump(const struct inspect_dump *dump, enum node_kind kind)
 {
+	const bool map = kind == NODE_MAP;
+	const char *what = map ? "map" : "deadlist";
 	struct tree_dump tree = {
 		.walk = {.in = dump->in,
-			 .kind = NODE_MAP,
-			 .place = inspect_place("map", "the map of '%s'", dump->name),
+			 .kind = kind,
+			 .place = inspect_place(what, "the %s of '%s'", what, dump->name),
 			 .pages = &dump->in->result->map_pages,
-			 .leaf = map_leaf},
+			 .leaf = map ? map_leaf : dead_leaf},
 		.dump = dump};
-	struct named named;
+	struct named named = {.map = NULL};
 	const int r = named_find(dump, &named);
 
 	if (r < 0)
 		return r;
 	dump_open(dump, NULL, POOL_INSPECT_LIST);
-	inspect_walk(&tree.walk, named.map);
+	inspect_walk(&tree.walk, map ? named.map : &named.dead->root);
 	return tree_end(dump, &tree.walk);
+}
+
+int dump_map(const struct inspect_dump *dump)
+{
+	return named_dump(dump, NODE_MAP);
 }
 
 int dump_deadlist(const struct inspect_dump *dump)
 {
-	struct tree_dump tree = {
-		.walk = {.in = dump->in,
-			 .kind = NODE_DEADLIST,
-			 .place = inspect_place("deadlist", "the deadlist of '%s'", dump->name),
-			 .pages = &dump->in->result->map_pages,
-			 .leaf = dead_leaf},
-		.dump = dump};
-	struct named named;
-	const int r = named_find(dump, &named);
-
-	if (r < 0)
-		return r;
-	dump_open(dump, NULL, POOL_INSPECT_LIST);
-	inspect_walk(&tree.walk, &named.dead->root);
-	return tree_end(dump, &tree.walk);
+	return named_dump(dump, NODE_DEADLIST);
 }
 
 /* --- Bitmaps ------------------------------------------------------------------------------- */

@@ -115,6 +115,17 @@ static void check_all(void *arg)
 	}
 }
 
+/* All is there, before an import and after it. */
+static void trial_end(struct trial *t)
+{
+	rig_run(&t->rig, check_all, t);
+	rig_run(&t->rig, close_pool, t);
+	rig_run(&t->rig, open_pool, t);
+	rig_run(&t->rig, check_all, t);
+	rig_run(&t->rig, close_pool, t);
+	trial_free(t);
+}
+
 /* --- Discards on the drives --------------------------------------------------------------------
  */
 
@@ -170,12 +181,7 @@ static void free_slots_are_discarded(void **state)
 		pool_status(t->rig.pool, &status);
 		assert_true(status.discarded_bytes >= 2 * t->blocks * RIG_BLOCK);
 		assert_true(drive_discards(t) > 0);
-		rig_run(&t->rig, check_all, t);
-		rig_run(&t->rig, close_pool, t);
-		rig_run(&t->rig, open_pool, t);
-		rig_run(&t->rig, check_all, t);
-		rig_run(&t->rig, close_pool, t);
-		trial_free(t);
+		trial_end(t);
 	}
 }
 
@@ -263,12 +269,7 @@ static void refused_writes_fit_into_holes(void **state)
 		rig_run(&t->rig, format_and_open, t);
 		rig_run(&t->rig, fragment, t);
 		rig_run(&t->rig, refused_writes, t);
-		rig_run(&t->rig, check_all, t);
-		rig_run(&t->rig, close_pool, t);
-		rig_run(&t->rig, open_pool, t);
-		rig_run(&t->rig, check_all, t);
-		rig_run(&t->rig, close_pool, t);
-		trial_free(t);
+		trial_end(t);
 	}
 }
 
@@ -357,12 +358,7 @@ static void overwrites(bool quota)
 		t->params.quota_bytes = quota ? 8 * MiB : 0;
 		rig_run(&t->rig, format_and_open, t);
 		rig_run(&t->rig, fill_overwrite_and_trim, t);
-		rig_run(&t->rig, check_all, t);
-		rig_run(&t->rig, close_pool, t);
-		rig_run(&t->rig, open_pool, t);
-		rig_run(&t->rig, check_all, t);
-		rig_run(&t->rig, close_pool, t);
-		trial_free(t);
+		trial_end(t);
 	}
 }
 
