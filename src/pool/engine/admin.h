@@ -19,7 +19,7 @@
 struct volume *volume_at(const struct pool *pool, uint32_t id);
 struct snapshot *snapshot_at(const struct pool *pool, uint32_t id);
 
-/* Live ones, by name. */
+/* names.c: live ones, by name. */
 struct volume *volume_find(const struct pool *pool, const char *name);
 struct snapshot *snapshot_find(const struct pool *pool, uint32_t volume, const char *name);
 
@@ -45,12 +45,13 @@ void volumes_free(struct pool *pool);
  * The snapshot of the same volume whose next.prev is this one; NULL: the head follows. In the
  * records being made.
  */
-struct snapshot *snapshot_after(const struct pool *pool, const struct snapshot *snapshot);
+struct snapshot *snapshot_after(const struct pool *pool, struct snapshot *snapshot);
 
 /* Epoch of a snapshot by number, in the records being made; 0 for number 0. */
 uint32_t snapshot_epoch(const struct pool *pool, uint32_t id);
 
-/* Sums that admission uses, after records changed: block_count, unmet_total, counts, clones. */
+/* After committed records changed: the names, and sums that admission uses: block_count,
+ * unmet_total, counts, clones. */
 void volumes_recount(struct pool *pool);
 
 uint64_t pool_wall_s(const struct pool *pool);

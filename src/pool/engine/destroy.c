@@ -206,6 +206,8 @@ static int snapshot_finish(struct pool *pool, struct snapshot *snapshot, struct 
 		following->next.unique += change.following_more;
 		count_down(&following->next.unique, change.following_less);
 		following->next.prev = snapshot->next.prev;
+		if (prev)
+			prev->after = following->id;
 	} else {
 		volume->next.last_snapshot = snapshot->next.prev;
 		volume->next.unique = head_unique(pool, volume);

@@ -2,7 +2,7 @@
 /*
  * The engine from inside: what a pool is made of, and who does what with it.
  *
- *   volume.c    the table of volumes and snapshots      lookup.c  where a block is now
+ *   volume.c, names.c  volumes and snapshots            lookup.c  where a block is now
  *   device.c    the block device in front               admit.c   may a write begin
  *   write.c     blind writes                            read.c    verified reads
  *   patch.c     writes of less than a block             trim.c    discards and zeroes
@@ -20,6 +20,7 @@
 #include <quoin/pool.h>
 
 #include "engine/history.h"
+#include "engine/names.h"
 #include "journal/delta.h"
 #include "journal/log.h"
 #include "map/map.h"
@@ -48,7 +49,9 @@ struct engine_memory {
 struct snapshot {
 	uint32_t id;
 	struct snapshot_record rec, next;
-	bool pending; /* cut in a delta that is not merged: no root yet */
+	struct snapshot *name_next; /* names.c */
+	uint32_t after;		    /* the number of what may be snapshot_after() */
+	bool pending;		    /* cut in a delta that is not merged: no root yet */
 	unsigned clones;
 	unsigned open_count; /* devices: it is not destroyed meanwhile */
 };
@@ -57,7 +60,8 @@ struct volume {
 	struct pool *pool;
 	uint32_t id;
 	struct volume_record rec, next;
-	uint64_t block_count; /* of the size in force */
+	struct volume *name_next; /* names.c */
+	uint64_t block_count;	  /* of the size in force */
 	unsigned open_count;
 	unsigned requests;	 /* under way: begun, and not waiting */
 	bool gated;		 /* requests wait in `waiting` */
@@ -135,10 +139,10 @@ struct pool {
 	struct random random;
 	uint64_t memory_bytes;
 	struct volume **volumes; /* by number; NULL = none */
-	uint32_t volume_limit;
 	struct snapshot **snapshots;
-	uint32_t snapshot_limit, snapshot_capacity;
+	uint32_t volume_limit, snapshot_limit, snapshot_capacity;
 	unsigned volume_count, snapshot_count; /* live ones */
+	struct names names;
 	struct history history;
 	uint8_t *buffers; /* bounce pages */
 	uint8_t **buffers_free;

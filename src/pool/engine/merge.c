@@ -22,6 +22,8 @@ struct merger {
 	struct merge_point *points;
 	struct merge_range *ranges;
 	uint64_t *edges;
+	struct snapshot **cuts; /* by volume, then epoch */
+	size_t cut, cut_count;
 
 	/* Of the volume under way: its part of pool->order. */
 	struct volume *volume;
@@ -198,6 +200,10 @@ static int pass(struct merger *m, uint32_t after, uint32_t upto, bool head)
 /* The head as it is now becomes the snapshot's. */
 static void materialize(struct volume *volume, struct snapshot *snapshot)
 {
+	struct snapshot *prev = snapshot_at(volume->pool, volume->next.last_snapshot);
+
+	if (prev && prev->next.volume == volume->id)
+		prev->after = snapshot->id;
 	snapshot->next.root = volume->next.root;
 	snapshot->next.dead = volume->next.dead;
 	snapshot->next.referenced = volume->next.referenced;
@@ -209,19 +215,48 @@ static void materialize(struct volume *volume, struct snapshot *snapshot)
 	volume->next.last_snapshot = snapshot->id;
 }
 
-/* The volume's oldest cut of this generation after `after`; NULL: none is left. */
-static struct snapshot *cut_after(const struct merger *m, uint32_t after)
+/* --- Cuts ------------------------------------------------------------------------------------ */
+
+static int by_volume_and_epoch(const void *a, const void *b)
 {
-	struct snapshot *best = NULL;
+	const struct snapshot_record *x = &(*(struct snapshot *const *)a)->rec;
+	const struct snapshot_record *y = &(*(struct snapshot *const *)b)->rec;
 
-	for (uint32_t i = 0; m->volume->cuts_pending > 0 && i < m->pool->snapshot_limit; i++) {
-		struct snapshot *s = m->pool->snapshots[i];
+	if (x->volume != y->volume)
+		return x->volume < y->volume ? -1 : 1;
+	return x->epoch < y->epoch ? -1 : x->epoch > y->epoch;
+}
 
-		if (s && s->pending && s->rec.volume == m->volume->id && s->rec.epoch > after &&
-		    s->rec.epoch < m->c->epoch && (!best || s->rec.epoch < best->rec.epoch))
-			best = s;
+/* Those of this generation, of all volumes in the order in which they are merged. */
+static int cuts_gather(struct merger *m)
+{
+	const struct pool *pool = m->pool;
+	size_t count = 0;
+
+	for (uint32_t id = 0; id < pool->volume_limit; id++)
+		count += pool->volumes[id] ? pool->volumes[id]->cuts_pending : 0;
+	m->cuts = calloc(count + 1, sizeof(struct snapshot *));
+	if (!m->cuts)
+		return -ENOMEM;
+	for (uint32_t id = 0; m->cut_count < count && id < pool->snapshot_limit; id++) {
+		struct snapshot *s = pool->snapshots[id];
+
+		if (s && s->pending && s->rec.epoch < m->c->epoch)
+			m->cuts[m->cut_count++] = s;
 	}
-	return best;
+	qsort(m->cuts, m->cut_count, sizeof(struct snapshot *), by_volume_and_epoch);
+	return 0;
+}
+
+/* The volume's next cut; NULL: none is left. */
+static struct snapshot *cut_next(struct merger *m)
+{
+	/* Those of volumes that are being destroyed are passed over. */
+	while (m->cut < m->cut_count && m->cuts[m->cut]->rec.volume < m->volume->id)
+		m->cut++;
+	if (m->cut == m->cut_count || m->cuts[m->cut]->rec.volume != m->volume->id)
+		return NULL;
+	return m->cuts[m->cut++];
 }
 
 static int volume_merge(struct merger *m)
@@ -230,7 +265,7 @@ static int volume_merge(struct merger *m)
 	struct snapshot *cut;
 	int r;
 
-	while ((cut = cut_after(m, after)) != NULL) {
+	while ((cut = cut_next(m)) != NULL) {
 		r = pass(m, after, cut->rec.epoch, false);
 		if (r < 0)
 			return r;
@@ -286,10 +321,13 @@ int checkpoint_merge(struct checkpointer *c)
 	m.points = calloc(MAX(m.frozen->count, 1U), sizeof(*m.points));
 	m.ranges = calloc(2 * DELTA_RANGES_MAX, sizeof(*m.ranges));
 	m.edges = calloc(2 * DELTA_RANGES_MAX, sizeof(*m.edges));
-	if (m.points && m.ranges && m.edges) {
+	if (m.points && m.ranges && m.edges)
+		r = cuts_gather(&m);
+	if (r == 0) {
 		delta_sort(m.frozen, pool->order, pool->order_scratch, sort_pause, NULL);
 		r = volumes_merge(&m);
 	}
+	free(m.cuts);
 	free(m.points);
 	free(m.ranges);
 	free(m.edges);

@@ -123,6 +123,7 @@ static void cut_make(struct pool *pool, const struct cut *cut)
 	name_copy(rec->name, cut->name);
 	snapshot->next = *rec;
 	snapshot->pending = true;
+	names_snapshot_add(pool, snapshot);
 	cut->volume->cuts_pending++;
 	cut->volume->snapshot_count++;
 	pool->snapshot_count++;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The table of volumes and snapshots: by number, by name, and the sums over all of them that
+ * The table of volumes and snapshots: by number, their chains, and the sums over all of them that
  * admission and status use. Numbers start at 1 and the lowest free one is given, so that the record
  * trees stay dense.
  */
@@ -38,7 +38,7 @@ int volume_add_at(struct pool *pool, uint32_t id, struct volume **ret_volume)
 	if (!pool->volumes)
 		pool->volumes = calloc(POOL_VOLUMES_MAX + 1, sizeof(struct volume *));
 	volume = calloc(1, sizeof(*volume));
-	if (!pool->volumes || !volume) {
+	if (!pool->volumes || !volume || (!pool->names.volumes && names_volumes_init(pool) < 0)) {
 		free(volume);
 		return -ENOMEM;
 	}
@@ -56,10 +56,11 @@ int volume_add_at(struct pool *pool, uint32_t id, struct volume **ret_volume)
 
 int volume_add(struct pool *pool, struct volume **ret_volume)
 {
-	uint32_t id = 1;
+	uint32_t id = MAX(pool->names.volume_free, UINT32_C(1));
 
 	while (id < pool->volume_limit && pool->volumes[id])
 		id++;
+	pool->names.volume_free = id;
 	return id > POOL_VOLUMES_MAX ? -ENOSPC : volume_add_at(pool, id, ret_volume);
 }
 
@@ -73,8 +74,10 @@ static int snapshots_grow(struct pool *pool, uint32_t id)
 	if (capacity == pool->snapshot_capacity)
 		return 0;
 	snapshots = calloc(capacity, sizeof(struct snapshot *));
-	if (!snapshots)
+	if (!snapshots || names_snapshots_grow(pool, capacity) < 0) {
+		free(snapshots);
 		return -ENOMEM;
+	}
 	if (pool->snapshot_limit > 0)
 		memcpy(snapshots, pool->snapshots,
 		       pool->snapshot_limit * sizeof(struct snapshot *));
@@ -108,10 +111,11 @@ int snapshot_add_at(struct pool *pool, uint32_t id, struct snapshot **ret_snapsh
 
 int snapshot_add(struct pool *pool, struct snapshot **ret_snapshot)
 {
-	uint32_t id = 1;
+	uint32_t id = MAX(pool->names.snapshot_free, UINT32_C(1));
 
 	while (id < pool->snapshot_limit && pool->snapshots[id])
 		id++;
+	pool->names.snapshot_free = id;
 	return id > POOL_SNAPSHOTS_MAX ? -ENOSPC : snapshot_add_at(pool, id, ret_snapshot);
 }
 
@@ -119,6 +123,7 @@ void volume_remove(struct pool *pool, struct volume *volume)
 {
 	ASSERT(pool->volumes[volume->id] == volume);
 	pool->volumes[volume->id] = NULL;
+	pool->names.volume_free = MIN(pool->names.volume_free, volume->id);
 	free(volume);
 }
 
@@ -126,6 +131,7 @@ void snapshot_remove(struct pool *pool, struct snapshot *snapshot)
 {
 	ASSERT(pool->snapshots[snapshot->id] == snapshot);
 	pool->snapshots[snapshot->id] = NULL;
+	pool->names.snapshot_free = MIN(pool->names.snapshot_free, snapshot->id);
 	free(snapshot);
 }
 
@@ -135,6 +141,7 @@ void volumes_free(struct pool *pool)
 		free(pool->volumes[id]);
 	for (uint32_t id = 1; id < pool->snapshot_limit; id++)
 		free(pool->snapshots[id]);
+	names_fini(pool);
 	free(pool->volumes);
 	free(pool->snapshots);
 	pool->volumes = NULL;
@@ -143,30 +150,6 @@ void volumes_free(struct pool *pool)
 }
 
 /* --- By name ----------------------------------------------------------------------------- */
-
-struct volume *volume_find(const struct pool *pool, const char *name)
-{
-	for (uint32_t id = 1; id < pool->volume_limit; id++) {
-		struct volume *volume = pool->volumes[id];
-
-		if (volume && volume->rec.state == VOLUME_LIVE &&
-		    strcmp(volume->rec.name, name) == 0)
-			return volume;
-	}
-	return NULL;
-}
-
-struct snapshot *snapshot_find(const struct pool *pool, uint32_t volume, const char *name)
-{
-	for (uint32_t id = 1; id < pool->snapshot_limit; id++) {
-		struct snapshot *snapshot = pool->snapshots[id];
-
-		if (snapshot && snapshot->rec.state == VOLUME_LIVE &&
-		    snapshot->rec.volume == volume && strcmp(snapshot->rec.name, name) == 0)
-			return snapshot;
-	}
-	return NULL;
-}
 
 int volume_get(const struct pool *pool, const char *name, struct volume **ret_volume,
 	       struct err *err)
@@ -213,14 +196,26 @@ int snapshot_parse(const struct pool *pool, const char *name, struct snapshot **
 /* --- Chains ------------------------------------------------------------------------------ */
 
 /* One that this checkpoint has made is pending, and counts; one cut since has no `prev` yet. */
-struct snapshot *snapshot_after(const struct pool *pool, const struct snapshot *snapshot)
+static bool follows(const struct snapshot *after, const struct snapshot *snapshot)
 {
-	for (uint32_t id = 1; id < pool->snapshot_limit; id++) {
-		struct snapshot *after = pool->snapshots[id];
+	return after && after->next.state != VOLUME_NONE &&
+	       after->next.volume == snapshot->next.volume && after->next.prev == snapshot->id;
+}
 
-		if (after && after->next.state != VOLUME_NONE &&
-		    after->next.volume == snapshot->next.volume && after->next.prev == snapshot->id)
-			return after;
+/* What was found before, or as of the last recount, is nearly always right; it is looked at. */
+struct snapshot *snapshot_after(const struct pool *pool, struct snapshot *snapshot)
+{
+	const struct volume *volume = volume_at(pool, snapshot->next.volume);
+
+	if (volume && volume->next.last_snapshot == snapshot->id)
+		return NULL;
+	if (follows(snapshot_at(pool, snapshot->after), snapshot))
+		return pool->snapshots[snapshot->after];
+	for (uint32_t id = 1; id < pool->snapshot_limit; id++) {
+		if (!follows(pool->snapshots[id], snapshot))
+			continue;
+		snapshot->after = id;
+		return pool->snapshots[id];
 	}
 	return NULL;
 }
@@ -259,7 +254,11 @@ uint64_t volume_unmet_slots(const struct volume_record *record)
 static void snapshot_recount(struct pool *pool, const struct snapshot *snapshot)
 {
 	struct volume *volume = volume_at(pool, snapshot->rec.volume);
+	struct snapshot *prev = snapshot_at(pool, snapshot->rec.prev);
 
+	/* The origin of a clone's chain is of another volume, and something else follows it. */
+	if (prev && prev->rec.volume == snapshot->rec.volume)
+		prev->after = snapshot->id;
 	if (volume)
 		volume->snapshots_data += snapshot->rec.dead.data;
 	if (snapshot->rec.state != VOLUME_LIVE)
@@ -298,6 +297,7 @@ void volumes_recount(struct pool *pool)
 	for (uint32_t id = 1; id < pool->snapshot_limit; id++)
 		if (pool->snapshots[id])
 			snapshot_recount(pool, pool->snapshots[id]);
+	names_rebuild(pool);
 }
 
 uint64_t pool_wall_s(const struct pool *pool)

@@ -3,7 +3,8 @@
  * Who owns what, against a model. The verbs, the sink and the background work are the real ones;
  * maps and deadlists are plain arrays, and a checkpoint is a function call. After random writes,
  * snapshots, rollbacks, clones, promotions and destructions all counters must be what counting in
- * the maps says, and the slots referred to must be those that something reaches.
+ * the maps says, and the slots referred to must be those that something reaches. Names are found
+ * as a search through the whole table finds them.
  *
  * QUOIN_VERBS_SEEDS: how many random histories (default 60).
  */
@@ -11,6 +12,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
@@ -461,7 +463,7 @@ static void used_check(const struct world *world, const struct volume *volume, b
 	assert_int_equal(volume->rec.used_meta, meta);
 }
 
-static void snapshot_check(const struct world *world, const struct snapshot *snapshot)
+static void snapshot_check(const struct world *world, struct snapshot *snapshot)
 {
 	const struct pool *pool = &world->pool;
 	const struct model_map *map = map_at(world, &snapshot->rec.root);
@@ -515,6 +517,80 @@ static void world_check(struct world *world)
 	assert_memory_equal(reached, world->refs, SLOTS);
 	test_free(marks);
 	test_free(reached);
+}
+
+/* --- Names and numbers ------------------------------------------------------------------- */
+
+/* The first live one of the name in the table; NULL: none. */
+static struct snapshot *snapshot_seek(const struct pool *pool, uint32_t volume, const char *name)
+{
+	for (uint32_t id = 1; id < pool->snapshot_limit; id++) {
+		struct snapshot *snapshot = pool->snapshots[id];
+
+		if (snapshot && snapshot->rec.state == VOLUME_LIVE &&
+		    snapshot->rec.volume == volume && strcmp(snapshot->rec.name, name) == 0)
+			return snapshot;
+	}
+	return NULL;
+}
+
+static struct volume *volume_seek(const struct pool *pool, const char *name)
+{
+	for (uint32_t id = 1; id < pool->volume_limit; id++) {
+		struct volume *volume = pool->volumes[id];
+
+		if (volume && volume->rec.state == VOLUME_LIVE &&
+		    strcmp(volume->rec.name, name) == 0)
+			return volume;
+	}
+	return NULL;
+}
+
+static struct snapshot *after_seek(const struct pool *pool, const struct snapshot *snapshot)
+{
+	for (uint32_t id = 1; id < pool->snapshot_limit; id++) {
+		struct snapshot *after = pool->snapshots[id];
+
+		if (after && after->next.state != VOLUME_NONE &&
+		    after->next.volume == snapshot->next.volume && after->next.prev == snapshot->id)
+			return after;
+	}
+	return NULL;
+}
+
+/* Whatever was called so, and what is so now, under each volume. */
+static void names_check(const struct pool *pool, unsigned steps)
+{
+	char name[32];
+
+	for (unsigned step = 0; step <= steps; step++) {
+		static const char kinds[] = {'v', 'c', 'r', 's', 't'};
+
+		for (size_t k = 0; k < sizeof(kinds); k++) {
+			snprintf(name, sizeof(name), "%c%u", kinds[k], step);
+			assert_ptr_equal(volume_find(pool, name), volume_seek(pool, name));
+			for (uint32_t id = 1; k > 2 && id < pool->volume_limit; id++)
+				assert_ptr_equal(snapshot_find(pool, id, name),
+						 snapshot_seek(pool, id, name));
+		}
+	}
+	for (uint32_t id = 1; id < pool->snapshot_limit; id++) {
+		if (pool->snapshots[id])
+			assert_ptr_equal(snapshot_after(pool, pool->snapshots[id]),
+					 after_seek(pool, pool->snapshots[id]));
+	}
+}
+
+static void numbers_check(struct pool *pool)
+{
+	struct snapshot *snapshot;
+	uint32_t id = 1;
+
+	while (snapshot_at(pool, id))
+		id++;
+	assert_int_equal(snapshot_add(pool, &snapshot), 0);
+	assert_int_equal(snapshot->id, id);
+	snapshot_remove(pool, snapshot);
 }
 
 /* --- Random histories -------------------------------------------------------------------- */
@@ -580,7 +656,10 @@ static void snapshot_verb(struct world *world, unsigned step, unsigned verb)
 	snprintf(other, sizeof(other), "c%u", step);
 	if (verb == 1)
 		tolerate(pool_snapshot_destroy(&world->pool, name, &err), &err);
-	else if (verb == 2)
+	else if (verb == 4) {
+		snprintf(other, sizeof(other), "t%u", step);
+		tolerate(pool_snapshot_rename(&world->pool, name, other, &err), &err);
+	} else if (verb == 2)
 		tolerate(pool_volume_clone(&world->pool, name, other, &err), &err);
 	else
 		tolerate(pool_volume_rollback(&world->pool, name,
@@ -605,7 +684,12 @@ static void volume_verb(struct world *world, unsigned step, unsigned verb)
 		tolerate(pool_volume_destroy(&world->pool, name,
 					     random_chance(&world->random, 1, 2), &err),
 			 &err);
-	else
+	else if (verb == 3) {
+		char other[32];
+
+		snprintf(other, sizeof(other), "r%u", step);
+		tolerate(pool_volume_rename(&world->pool, name, other, &err), &err);
+	} else
 		tolerate(pool_volume_promote(&world->pool, name, &err), &err);
 }
 
@@ -622,10 +706,12 @@ static void world_step(struct world *world, unsigned step)
 	} else if (dice < 72) {
 		snapshot_verb(world, step, 0);
 	} else if (dice < 90) {
-		snapshot_verb(world, step, 1 + dice % 3);
+		snapshot_verb(world, step, 1 + dice % 4);
 	} else {
-		volume_verb(world, step, dice < 92 ? 0 : dice < 93 ? 1 : 2);
+		volume_verb(world, step, dice < 92 ? 0 : dice < 93 ? 1 : dice < 95 ? 3 : 2);
 	}
+	names_check(&world->pool, step);
+	numbers_check(&world->pool);
 	if (random_chance(&world->random, 1, 3)) {
 		cuts_merge(&world->pool);
 		while (checkpoint(&world->pool, SLOTS))
