@@ -157,6 +157,9 @@ uint64_t pool_available_slots(const struct pool *pool);
 /* Slots the record's reservations promise and the volume does not use yet. */
 uint64_t volume_unmet_slots(const struct volume_record *record);
 
+/* A line for the checkpoint under way, or the next. -EAGAIN: too many wait. Does not park. */
+MUST_CHECK int history_note(struct pool *pool, const char *text);
+
 /*
  * [fiber, within a checkpoint] Writes the lines that are pending into the history's tree. `root`
  * and `next` are the new superblock's; when it is committed (pool->super), the lines are not

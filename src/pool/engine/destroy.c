@@ -8,11 +8,16 @@
  *
  * A volume without snapshots: a walk over its map frees what was born after the snapshot before it;
  * a cursor says how far it got. What is freed in a step is gathered first: a page that cannot be
- * read leaves the volume as it is, and the checkpoint goes on without it.
+ * had now leaves the volume as it is, and the checkpoint goes on without it.
+ *
+ * A page of which no copy is good costs what it names: nobody knows what that is, so it stays used,
+ * which is counted (pages_lost()) and told. Nothing is freed that might be somebody's.
  *
  * Steps end before the lists of freed slots are full, with room for the rest of the checkpoint.
  */
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "engine/admin.h"
@@ -331,6 +336,27 @@ static int steps(struct destroyer *destroyer)
 	return r;
 }
 
+static uint64_t lost_so_far(const struct pool *pool)
+{
+	struct pages_stats stats;
+
+	pages_stats(pool->pages, &stats);
+	return stats.lost;
+}
+
+/* The pool's state says it too, until the pool is closed. */
+static void lost_note(struct pool *pool, uint64_t slots)
+{
+	char text[HISTORY_TEXT_BYTES];
+
+	snprintf(text, sizeof(text),
+		 "metadata of what is destroyed is damaged: at most %" PRIu64
+		 " bytes stay used, and nobody has them",
+		 slots * PAGE_BYTES);
+	if (history_note(pool, text) == 0 && pool->changed)
+		pool->changed(pool->data);
+}
+
 int destroy_step(struct pool *pool, size_t budget, bool *ret_more)
 {
 	struct destroyer destroyer = {
@@ -338,8 +364,11 @@ int destroy_step(struct pool *pool, size_t budget, bool *ret_more)
 		.batch = {.sink = {.data_killed = batch_killed, .page_killed = batch_killed},
 			  .pool = pool},
 		.budget = budget};
+	const uint64_t lost = lost_so_far(pool);
 	const int r = steps(&destroyer);
 
+	if (r == 0 && lost_so_far(pool) > lost)
+		lost_note(pool, lost_so_far(pool) - lost);
 	free(destroyer.batch.vaddrs);
 	if (r == 0)
 		*ret_more = destroyer.more;

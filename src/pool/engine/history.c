@@ -23,10 +23,22 @@ static void text_keep(const char *text, char to[HISTORY_TEXT_BYTES])
 	memset(to + length, 0, HISTORY_TEXT_BYTES - length);
 }
 
-int pool_history_add(struct pool *pool, const char *text)
+int history_note(struct pool *pool, const char *text)
 {
 	struct history *history = &pool->history;
 	struct history_record *line;
+
+	if (history_next(pool) - pool->super.history_next >= HISTORY_PENDING_MAX)
+		return -EAGAIN;
+	history->next = history_next(pool);
+	line = &history->lines[history->next++ % HISTORY_PENDING_MAX];
+	line->time_s = pool_wall_s(pool);
+	text_keep(text, line->text);
+	return 0;
+}
+
+int pool_history_add(struct pool *pool, const char *text)
+{
 	int r = pool_writable(pool, NULL);
 
 	if (r < 0)
@@ -36,15 +48,8 @@ int pool_history_add(struct pool *pool, const char *text)
 		if (r < 0)
 			return r;
 	}
-	history->next = history_next(pool);
 	/* Others added while this one waited, more than there is room for. */
-	if (history->next - pool->super.history_next >= HISTORY_PENDING_MAX)
-		return -EAGAIN;
-	line = &history->lines[history->next % HISTORY_PENDING_MAX];
-	line->time_s = pool_wall_s(pool);
-	text_keep(text, line->text);
-	history->next++;
-	return 0;
+	return history_note(pool, text);
 }
 
 /* Writes the page of line `from` with the lines up to `end` that it has. */

@@ -159,6 +159,19 @@ static void degraded_tell(const struct drive *first, unsigned count, struct pool
 		 drive_state_name(first->info.state), drive_advice(first->info.state));
 }
 
+static void lost_tell(const struct pool *pool, struct pool_status *status)
+{
+	struct pages_stats pages;
+
+	pages_stats(pool->pages, &pages);
+	if (pages.lost > 0)
+		snprintf(status->problem, sizeof(status->problem),
+			 "metadata was damaged in all copies: at most %" PRIu64
+			 " bytes stay used, and nobody has them; export the pool and run quoin "
+			 "inspect",
+			 pages.lost * PAGE_BYTES);
+}
+
 static void health_status(const struct pool *pool, struct pool_status *status)
 {
 	const struct drive *first = NULL;
@@ -180,6 +193,8 @@ static void health_status(const struct pool *pool, struct pool_status *status)
 			 "lower the reserve",
 			 status->size_bytes - MIN(status->size_bytes, status->reserve_bytes),
 			 status->size_bytes);
+	} else {
+		lost_tell(pool, status);
 	}
 }
 

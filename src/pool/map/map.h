@@ -93,7 +93,7 @@ MUST_CHECK int map_walk(struct map_walk *walk, const struct node_ptr *root);
  * [fiber] Frees what was born after `born_after`, from *cursor (a block, start with 0) for about
  * `pages_max` leaf pages, through the sink (data_killed, page_killed). 1: more is left, *cursor
  * moved; 0: done, the root itself included. The tree is not changed: only the cursor says what
- * is gone.
+ * is gone. A page that cannot be read is left out (pages_lost()).
  */
 MUST_CHECK int map_free(struct pages *pages, struct map_sink *sink, const struct node_ptr *root,
 			uint32_t born_after, uint64_t *cursor, uint64_t pages_max);

@@ -98,8 +98,15 @@ void pages_cool(struct pages *pages, const struct node_ptr *ptr);
 /* Frees the page's slot in this checkpoint (space_unref). */
 void pages_unref(struct pages *pages, const struct node_ptr *ptr);
 
+/*
+ * `ptr` cannot be read, and who owns what it names goes on without it. Nobody knows what that is,
+ * so it stays used: the page and the live entries it names are counted as lost.
+ */
+void pages_lost(struct pages *pages, const struct node_ptr *ptr);
+
 struct pages_stats {
 	uint64_t hits, misses, reads, writes, healed, bad;
+	uint64_t lost; /* slots that stay used; at most so many */
 };
 void pages_stats(const struct pages *pages, struct pages_stats *ret_stats);
 

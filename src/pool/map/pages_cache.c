@@ -253,6 +253,11 @@ void pages_unref(struct pages *pages, const struct node_ptr *ptr)
 	space_unref(pages->space, ptr->vaddr);
 }
 
+void pages_lost(struct pages *pages, const struct node_ptr *ptr)
+{
+	pages->stats.lost += 1 + ptr->live;
+}
+
 void pages_stats(const struct pages *pages, struct pages_stats *ret_stats)
 {
 	*ret_stats = pages->stats;

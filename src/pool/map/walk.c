@@ -161,6 +161,15 @@ static int free_page(struct map_walk *walk, const struct page_ref *ref)
 	return sink->page_killed(sink, ref->ptr.vaddr, ref->ptr.epoch);
 }
 
+/* Its blocks are not known, so they are not freed. */
+static int free_broken(struct map_walk *walk, const struct page_ref *ref, int error)
+{
+	if (!tree_page_bad(error))
+		return error;
+	pages_lost(walk->pages, &ref->ptr);
+	return 0;
+}
+
 int map_free(struct pages *pages, struct map_sink *sink, const struct node_ptr *root,
 	     uint32_t born_after, uint64_t *cursor, uint64_t pages_max)
 {
@@ -170,7 +179,8 @@ int map_free(struct pages *pages, struct map_sink *sink, const struct node_ptr *
 					   .from_page = *cursor >> LEAF_SHIFT,
 					   .pages_max = pages_max,
 					   .leaf = free_leaf,
-					   .page_done = free_page},
+					   .page_done = free_page,
+					   .broken = free_broken},
 				  .sink = sink};
 	int result;
 

@@ -24,7 +24,7 @@ struct pages {
 	struct fake_page *slots; /* slot 0 is not used */
 	size_t slot_count, slots_max;
 	size_t live;
-	uint64_t reads, writes;
+	uint64_t reads, writes, lost;
 	uint64_t read_fails_in, write_fails_in;
 	int read_error, write_error;
 };
@@ -178,6 +178,11 @@ void pages_unref(struct pages *pages, const struct node_ptr *ptr)
 {
 	find(pages, ptr)->gone = true;
 	pages->live--;
+}
+
+void pages_lost(struct pages *pages, const struct node_ptr *ptr)
+{
+	pages->lost += 1 + ptr->live;
 }
 
 struct space *pages_space(const struct pages *pages)
