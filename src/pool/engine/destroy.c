@@ -177,6 +177,17 @@ static int unique_count(struct pool *pool, const struct snapshot *snapshot, stru
 			      &meta);
 }
 
+/* The lists that unique_count() reads. */
+static int lists_mend(struct pool *pool, struct volume *volume, struct snapshot *following)
+{
+	int r = deadlist_mend(pool->pages, following_dead(volume, following));
+
+	if (r == 0 && following)
+		r = deadlist_mend(pool->pages,
+				  following_dead(volume, snapshot_after(pool, following)));
+	return r;
+}
+
 /* Of what the head maps, what no snapshot has: all but what it shares with its last one. */
 static uint64_t head_unique(const struct pool *pool, const struct volume *volume)
 {
@@ -200,6 +211,11 @@ static int snapshot_finish(struct pool *pool, struct snapshot *snapshot, struct 
 	int r;
 
 	r = unique_count(pool, snapshot, volume, following, &change);
+	if (page_bad(r)) {
+		r = lists_mend(pool, volume, following);
+		if (r == 0)
+			r = unique_count(pool, snapshot, volume, following, &change);
+	}
 	if (r == 0)
 		r = deadlist_join(pool->pages, following_dead(volume, following),
 				  &snapshot->next.dead);
@@ -336,24 +352,25 @@ static int steps(struct destroyer *destroyer)
 	return r;
 }
 
-static uint64_t lost_so_far(const struct pool *pool)
+/*
+ * Also of what the merge of this checkpoint lost. The pool's state says it too, until it is closed.
+ */
+static void lost_note(struct pool *pool)
 {
+	char text[HISTORY_TEXT_BYTES];
 	struct pages_stats stats;
 
 	pages_stats(pool->pages, &stats);
-	return stats.lost;
-}
-
-/* The pool's state says it too, until the pool is closed. */
-static void lost_note(struct pool *pool, uint64_t slots)
-{
-	char text[HISTORY_TEXT_BYTES];
-
+	if (stats.lost == pool->lost_told)
+		return;
 	snprintf(text, sizeof(text),
-		 "metadata of what is destroyed is damaged: at most %" PRIu64
+		 "metadata was damaged in all copies: at most %" PRIu64
 		 " bytes stay used, and nobody has them",
-		 slots * PAGE_BYTES);
-	if (history_note(pool, text) == 0 && pool->changed)
+		 (stats.lost - pool->lost_told) * PAGE_BYTES);
+	if (history_note(pool, text) < 0)
+		return; /* too many lines wait: next time */
+	pool->lost_told = stats.lost;
+	if (pool->changed)
 		pool->changed(pool->data);
 }
 
@@ -364,11 +381,10 @@ int destroy_step(struct pool *pool, size_t budget, bool *ret_more)
 		.batch = {.sink = {.data_killed = batch_killed, .page_killed = batch_killed},
 			  .pool = pool},
 		.budget = budget};
-	const uint64_t lost = lost_so_far(pool);
 	const int r = steps(&destroyer);
 
-	if (r == 0 && lost_so_far(pool) > lost)
-		lost_note(pool, lost_so_far(pool) - lost);
+	if (r == 0)
+		lost_note(pool);
 	free(destroyer.batch.vaddrs);
 	if (r == 0)
 		*ret_more = destroyer.more;

@@ -3,6 +3,8 @@
  * Deadlists: pages of entries by index, each page's pointer with the birth of its newest entry, so
  * that pages with nothing young enough are not read. New entries fill up the last page first:
  * else a page would be spent at every checkpoint. Pages move from list to list by pointer.
+ *
+ * A list with pages that cannot be read is made anew of those that can, when it is to be changed.
  */
 #include <stdlib.h>
 
@@ -99,6 +101,107 @@ static int fill_last(struct pages *pages, const struct deadlist *list,
 	return error ? error : (int)more;
 }
 
+struct joining {
+	struct map_walk walk;
+	struct deadlist to;
+	struct sums sums;
+	bool bad; /* the leaf that was read */
+	size_t count;
+	struct array_edit edits[JOIN_BATCH];
+};
+
+static int join_flush(struct joining *joining)
+{
+	const size_t count = joining->count;
+
+	joining->count = 0;
+	return array_edit(joining->walk.pages, NODE_DEADLIST, &joining->to.root, joining->edits,
+			  count, false);
+}
+
+static int join_page(struct map_walk *walk, const struct page_ref *ref)
+{
+	struct joining *joining = container_of(walk, struct joining, walk);
+
+	if (ref->ptr.level > 0) {
+		pages_unref(walk->pages, &ref->ptr);
+		return 0;
+	}
+	joining->edits[joining->count++] =
+		(struct array_edit){.index = joining->to.pages++, .ptr = ref->ptr};
+	return joining->count == JOIN_BATCH ? join_flush(joining) : 0;
+}
+
+/* Who goes on without it leaves it, and what it names, used. */
+static int without(struct map_walk *walk, const struct page_ref *ref, int error)
+{
+	if (!page_bad(error))
+		return error;
+	pages_lost(walk->pages, &ref->ptr);
+	return 0;
+}
+
+static int mend_leaf(struct map_walk *walk, const struct page_ref *ref UNUSED, const uint8_t *page)
+{
+	struct joining *mending = container_of(walk, struct joining, walk);
+	struct dead_entry entries[DEADLIST_ENTRIES];
+	struct sums sums = mending->sums;
+	unsigned count = 0;
+	int error;
+
+	error = deadlist_page_decode(page, entries, &count);
+	for (unsigned i = 0; !error && i < count; i++)
+		error = sums_add(walk->pages, &sums, &entries[i]);
+	mending->bad = error != 0;
+	if (!error)
+		mending->sums = sums;
+	return 0;
+}
+
+static int mend_page(struct map_walk *walk, const struct page_ref *ref)
+{
+	struct joining *mending = container_of(walk, struct joining, walk);
+
+	if (ref->ptr.level > 0 || !mending->bad)
+		return join_page(walk, ref);
+	return without(walk, ref, -EUCLEAN);
+}
+
+int deadlist_mend(struct pages *pages, struct deadlist *list)
+{
+	CLEANUP_FREE struct joining *mending = xcalloc(1, sizeof(*mending));
+	int error;
+
+	mending->walk = (struct map_walk){.pages = pages,
+					  .kind = NODE_DEADLIST,
+					  .leaf = mend_leaf,
+					  .page_done = mend_page,
+					  .broken = without};
+	error = map_walk(&mending->walk, &list->root);
+	if (!error)
+		error = join_flush(mending);
+	if (error)
+		return error;
+	mending->to.data = mending->sums.data;
+	mending->to.meta = mending->sums.meta;
+	*list = mending->to;
+	return 0;
+}
+
+/* fill_last(), in what is left of a list that has bad pages. */
+static int fill_mended(struct pages *pages, struct deadlist *list, const struct dead_entry *entries,
+		       size_t count, struct array_edit *edit)
+{
+	int result = list->pages > 0 ? fill_last(pages, list, entries, count, edit) : 0;
+
+	if (!page_bad(result))
+		return result;
+	result = deadlist_mend(pages, list);
+	if (result == 0 && list->pages > 0)
+		result = fill_last(pages, list, entries, count, edit);
+	return result;
+}
+
 int deadlist_append(struct pages *pages, struct deadlist *list, struct dead_entry *entries,
 		    size_t count)
 {
@@ -115,13 +218,11 @@ int deadlist_append(struct pages *pages, struct deadlist *list, struct dead_entr
 		return error;
 	qsort(entries, count, sizeof(entries[0]), by_epoch_down);
 	edits = xcalloc(count / DEADLIST_ENTRIES + 2, sizeof(*edits));
-	if (list->pages > 0) {
-		error = fill_last(pages, list, entries, count, &edits[0]);
-		if (error < 0)
-			return error;
-		count -= (size_t)error;
-		edit_count = error > 0;
-	}
+	error = fill_mended(pages, &new, entries, count, &edits[0]);
+	if (error < 0)
+		return error;
+	count -= (size_t)error;
+	edit_count = error > 0;
 	for (size_t i = 0; i < count; i += n) {
 		n = (unsigned)MIN(count - i, (size_t)DEADLIST_ENTRIES);
 		edits[edit_count].index = new.pages++;
@@ -144,9 +245,18 @@ struct taking {
 	struct sums sums;
 	struct array_edit *edits;
 	size_t edit_count;
+	bool bad; /* pages that cannot be read were left out */
 	int (*taken)(void *data, const struct dead_entry *entry);
 	void *data;
 };
+
+static int take_without(struct map_walk *walk, const struct page_ref *ref UNUSED, int error)
+{
+	if (!page_bad(error))
+		return error;
+	container_of(walk, struct taking, walk)->bad = true;
+	return 0;
+}
 
 /* Hands out what is young enough, and keeps the rest at the front of `entries`. */
 static int take_page(struct map_walk *walk, const struct page_ref *ref, const uint8_t *page)
@@ -160,7 +270,7 @@ static int take_page(struct map_walk *walk, const struct page_ref *ref, const ui
 
 	error = deadlist_page_decode(page, entries, &count);
 	if (error)
-		return error;
+		return take_without(walk, ref, error);
 	for (unsigned i = 0; i < count; i++) {
 		if (entries[i].epoch <= walk->born_after) {
 			entries[kept++] = entries[i];
@@ -193,7 +303,8 @@ int deadlist_take(struct pages *pages, struct deadlist *list, uint32_t born_afte
 					 .kind = NODE_DEADLIST,
 					 .born_after = born_after,
 					 .pages_max = pages_max,
-					 .leaf = take_page};
+					 .leaf = take_page,
+					 .broken = take_without};
 	taking->edits = edits;
 	taking->taken = taken;
 	taking->data = data;
@@ -209,6 +320,10 @@ int deadlist_take(struct pages *pages, struct deadlist *list, uint32_t born_afte
 	new.meta -= taking->sums.meta;
 	if (new.root.vaddr == 0)
 		new = (struct deadlist){0};
+	else if (taking->bad)
+		error = deadlist_mend(pages, &new);
+	if (error)
+		return error;
 	*list = new;
 	return more;
 }
@@ -250,44 +365,24 @@ int deadlist_count(struct pages *pages, const struct deadlist *list, uint32_t bo
 	return 0;
 }
 
-struct joining {
-	struct map_walk walk;
-	struct deadlist to;
-	size_t count;
-	struct array_edit edits[JOIN_BATCH];
-};
-
-static int join_flush(struct joining *joining)
+/* Reads what joining will read, before it changes anything. */
+static int join_probe(struct pages *pages, const struct deadlist *longer,
+		      const struct deadlist *shorter)
 {
-	const size_t count = joining->count;
+	struct map_walk walk = {.pages = pages, .kind = NODE_DEADLIST};
+	struct node_ptr last;
+	const int error = map_walk(&walk, &shorter->root);
 
-	joining->count = 0;
-	return array_edit(joining->walk.pages, NODE_DEADLIST, &joining->to.root, joining->edits,
-			  count, false);
+	if (error || longer->pages == 0)
+		return error;
+	return tree_leaf_find(pages, NODE_DEADLIST, &longer->root, longer->pages - 1, &last);
 }
 
-static int join_page(struct map_walk *walk, const struct page_ref *ref)
+static int join(struct pages *pages, struct deadlist *longer, const struct deadlist *shorter)
 {
-	struct joining *joining = container_of(walk, struct joining, walk);
-
-	if (ref->ptr.level > 0) {
-		pages_unref(walk->pages, &ref->ptr);
-		return 0;
-	}
-	joining->edits[joining->count++] =
-		(struct array_edit){.index = joining->to.pages++, .ptr = ref->ptr};
-	return joining->count == JOIN_BATCH ? join_flush(joining) : 0;
-}
-
-int deadlist_join(struct pages *pages, struct deadlist *to, struct deadlist *from)
-{
-	CLEANUP_FREE struct joining *joining = NULL;
-	/* The order of entries says nothing: the shorter list moves. */
-	const struct deadlist *longer = to->pages >= from->pages ? to : from;
-	const struct deadlist *shorter = longer == to ? from : to;
+	CLEANUP_FREE struct joining *joining = xcalloc(1, sizeof(*joining));
 	int error;
 
-	joining = xcalloc(1, sizeof(*joining));
 	joining->walk =
 		(struct map_walk){.pages = pages, .kind = NODE_DEADLIST, .page_done = join_page};
 	joining->to = *longer;
@@ -298,7 +393,27 @@ int deadlist_join(struct pages *pages, struct deadlist *to, struct deadlist *fro
 		return error;
 	joining->to.data += shorter->data;
 	joining->to.meta += shorter->meta;
-	*to = joining->to;
+	*longer = joining->to;
+	return 0;
+}
+
+int deadlist_join(struct pages *pages, struct deadlist *to, struct deadlist *from)
+{
+	/* The order of entries says nothing: the shorter list moves. */
+	struct deadlist longer = to->pages >= from->pages ? *to : *from;
+	struct deadlist shorter = to->pages >= from->pages ? *from : *to;
+	int error = join_probe(pages, &longer, &shorter);
+
+	if (page_bad(error)) {
+		error = deadlist_mend(pages, &longer);
+		if (!error)
+			error = deadlist_mend(pages, &shorter);
+	}
+	if (!error)
+		error = join(pages, &longer, &shorter);
+	if (error)
+		return error;
+	*to = longer;
 	*from = (struct deadlist){0};
 	return 0;
 }
@@ -309,9 +424,21 @@ static int drop_page(struct map_walk *walk, const struct page_ref *ref)
 	return 0;
 }
 
+/* Pages of the list are lost, not what they name. */
+static int drop_without(struct map_walk *walk, const struct page_ref *ref, int error)
+{
+	struct page_ref pages = *ref;
+
+	pages.ptr.live = div_round_up(ref->ptr.live, DEADLIST_ENTRIES);
+	return without(walk, &pages, error);
+}
+
 int deadlist_drop(struct pages *pages, struct deadlist *list)
 {
-	struct map_walk walk = {.pages = pages, .kind = NODE_DEADLIST, .page_done = drop_page};
+	struct map_walk walk = {.pages = pages,
+				.kind = NODE_DEADLIST,
+				.page_done = drop_page,
+				.broken = drop_without};
 	const int error = map_walk(&walk, &list->root);
 
 	if (!error)

@@ -135,6 +135,12 @@ MUST_CHECK int deadlist_take(struct pages *pages, struct deadlist *list, uint32_
 MUST_CHECK int deadlist_count(struct pages *pages, const struct deadlist *list, uint32_t born_after,
 			      uint64_t *ret_data, uint64_t *ret_meta);
 
+/*
+ * [fiber] Leaves out pages that cannot be read (pages_lost()), and counts anew. Who changes a list
+ * has it done when it meets one; deadlist_count() does not.
+ */
+MUST_CHECK int deadlist_mend(struct pages *pages, struct deadlist *list);
+
 /* [fiber] Moves all of `from` to the end of `to`; `from` becomes empty. */
 MUST_CHECK int deadlist_join(struct pages *pages, struct deadlist *to, struct deadlist *from);
 

@@ -16,6 +16,8 @@
 #ifndef POOL_MAP_PAGES_H
 #define POOL_MAP_PAGES_H
 
+#include <errno.h>
+
 #include "raid/raid.h"
 
 struct pages;
@@ -97,6 +99,12 @@ void pages_cool(struct pages *pages, const struct node_ptr *ptr);
 
 /* Frees the page's slot in this checkpoint (space_unref). */
 void pages_unref(struct pages *pages, const struct node_ptr *ptr);
+
+/* Of pages_read(): no copy is any good. Else it may be had later (-ENODATA, -ENOMEM). */
+static inline bool page_bad(int error)
+{
+	return error == -EIO || error == -EUCLEAN;
+}
 
 /*
  * `ptr` cannot be read, and who owns what it names goes on without it. Nobody knows what that is,

@@ -7,12 +7,6 @@
 
 #include "map/pages.h"
 
-/* Of pages_read(): no copy is any good. Else it may be had later (-ENODATA, -ENOMEM). */
-static inline bool tree_page_bad(int error)
-{
-	return error == -EIO || error == -EUCLEAN;
-}
-
 /* A child's slot in its parent at `level`, on the way to a leaf page. */
 static inline unsigned tree_slot(uint64_t leaf, unsigned level)
 {

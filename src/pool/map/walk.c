@@ -164,7 +164,7 @@ static int free_page(struct map_walk *walk, const struct page_ref *ref)
 /* Its blocks are not known, so they are not freed. */
 static int free_broken(struct map_walk *walk, const struct page_ref *ref, int error)
 {
-	if (!tree_page_bad(error))
+	if (!page_bad(error))
 		return error;
 	pages_lost(walk->pages, &ref->ptr);
 	return 0;

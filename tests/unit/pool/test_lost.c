@@ -33,6 +33,8 @@ struct lost {
 	const struct node_ptr *(*tree)(const struct lost *lost, enum node_kind *ret_kind);
 	void (*destroy)(struct lost *lost);
 	bool (*gone)(const struct lost *lost);
+	bool snapshots;
+	unsigned told;	    /* rounds in which somebody had to do without the page */
 	uint64_t data_left; /* slots that are somebody's after that */
 };
 
@@ -92,7 +94,7 @@ static void make(void *arg)
 	assert_int_equal(pool_volume_create(lost->rig.pool, "vol", &params, NULL), 0);
 	volume_write(lost, "other", 1, 1);
 	volume_write(lost, "vol", 1, 1);
-	if (lost->data_left > BLOCKS) {
+	if (lost->snapshots || lost->data_left > BLOCKS) {
 		cut(lost, "vol@one");
 		volume_write(lost, "vol", 1, 2);
 		cut(lost, "vol@two");
@@ -177,8 +179,8 @@ static void destroy_it(void *arg)
 	assert_true(lost->gone(lost));
 	pool_status(lost->rig.pool, &status);
 	assert_int_not_equal(status.health, POOL_SUSPENDED);
-	assert_non_null(strstr(status.problem, "quoin inspect"));
-	assert_true(told_in_history(lost));
+	assert_int_equal(strstr(status.problem, "quoin inspect") != NULL, told_in_history(lost));
+	lost->told += told_in_history(lost);
 	assert_true(status.data_bytes >= lost->data_left * RIG_BLOCK);
 	volume_write(lost, "other", 1, 5);
 	assert_int_equal(pool_sync(lost->rig.pool), 0);
@@ -215,6 +217,7 @@ static void every_page(struct lost *lost, unsigned drives)
 		rig_fini(&lost->rig);
 	}
 	assert_true(count > 2);
+	assert_true(lost->told > 0 && lost->told <= count);
 	free(lost->data);
 }
 
@@ -251,13 +254,72 @@ static void map_of_a_volume(void **state)
 				    .data_left = BLOCKS};
 
 		every_page(&lost, drives);
+		assert_int_equal(lost.told, lost.page_count);
 	}
+}
+
+static const struct node_ptr *dead_of_vol(const struct lost *lost, enum node_kind *ret_kind)
+{
+	*ret_kind = NODE_DEADLIST;
+	return &volume_find(lost->rig.pool, "vol")->rec.dead.root;
+}
+
+static const struct node_ptr *dead_of_two(const struct lost *lost, enum node_kind *ret_kind)
+{
+	struct snapshot *two = NULL;
+
+	*ret_kind = NODE_DEADLIST;
+	assert_int_equal(snapshot_parse(lost->rig.pool, "vol@two", &two, NULL), 0);
+	return &two->rec.dead.root;
+}
+
+static void two_destroy(struct lost *lost)
+{
+	assert_int_equal(pool_snapshot_destroy(lost->rig.pool, "vol@two", NULL), 0);
+}
+
+static bool two_gone(const struct lost *lost)
+{
+	unsigned count = 0;
+
+	for (uint32_t i = 0; i < lost->rig.pool->snapshot_limit; i++)
+		count += lost->rig.pool->snapshots[i] != NULL;
+	return count == 1;
+}
+
+/* The list that says what only the snapshot has; and the snapshot's own, which is joined with it.
+ */
+static void deadlists_of_a_snapshot(void **state)
+{
+	struct lost head = {.tree = dead_of_vol,
+			    .destroy = two_destroy,
+			    .gone = two_gone,
+			    .data_left = UINT64_C(3) * BLOCKS};
+	struct lost own = head;
+
+	every_page(&head, 1);
+	own.tree = dead_of_two;
+	every_page(&own, 2);
+}
+
+/* Snapshots first, then the volume, with lists that have a bad page. */
+static void deadlists_of_a_volume(void **state)
+{
+	struct lost lost = {.tree = dead_of_vol,
+			    .destroy = vol_destroy,
+			    .gone = vol_gone,
+			    .data_left = BLOCKS,
+			    .snapshots = true};
+
+	every_page(&lost, 1);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(map_of_a_volume),
+		cmocka_unit_test(deadlists_of_a_snapshot),
+		cmocka_unit_test(deadlists_of_a_volume),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
