@@ -15,7 +15,7 @@
 
 #include <quoin/base_math.h>
 
-#include "engine/io.h"
+#include "engine/checkpoint.h"
 
 #define RECORDS_PER_BLOCK 80 /* of the log, to be on the safe side */
 #define LOG_SLACK 16	     /* blocks for commits, snapshots, trims */
@@ -137,13 +137,23 @@ static int renews(struct volume *volume, const struct block_request *request)
 
 /* --- The answer ----------------------------------------------------------------------------- */
 
+/* The numbers are exact and nothing is under way that frees anything: no checkpoint changes them.
+ */
+static bool space_settled(const struct pool *pool)
+{
+	return pool->pending_total == 0 && pool->writes_in_flight == 0 &&
+	       pool->deltas[0].range_count + pool->deltas[1].range_count == 0 &&
+	       !(pool->checkpointer && pool->checkpointer->destroying);
+}
+
 static enum admission refuse(struct volume *volume, unsigned blocks, int error, int *ret_error)
 {
 	struct pool *pool = volume->pool;
 
 	if (volume->starved_commit == 0)
 		volume->starved_commit = pool->super.ckpt + SPACE_KEEP + 2;
-	if (pool->super.ckpt < volume->starved_commit || space(volume, blocks, true) == 0) {
+	if (!space_settled(pool) &&
+	    (pool->super.ckpt < volume->starved_commit || space(volume, blocks, true) == 0)) {
 		checkpoint_request(pool);
 		return ADMIT_SPACE;
 	}

@@ -372,6 +372,34 @@ static void a_full_quota_is_written_over(void **state)
 	overwrites(true);
 }
 
+/* Who writes on into a full pool makes no checkpoints of nothing, once its numbers are exact. */
+static void fill_and_insist(void *arg)
+{
+	struct trial *t = arg;
+	const uint64_t runs = fill_up(t);
+	struct pool_status before, after;
+
+	settle(t);
+	pool_status(t->rig.pool, &before);
+	for (unsigned i = 0; i < 20; i++)
+		assert_int_equal(write_run(t, runs * RUN, RUN), -ENOSPC);
+	pool_status(t->rig.pool, &after);
+	assert_int_equal(after.checkpoints_made - before.checkpoints_made, 0);
+	assert_int_equal(rig_io(&t->volume, BLOCK_DISCARD, 0, NULL, RUN * RIG_BLOCK), 0);
+	memset(t->stamps, 0, RUN * sizeof(*t->stamps));
+	assert_int_equal(write_run(t, runs * RUN, RUN), 0);
+}
+
+static void refusals_cost_no_checkpoints(void **state)
+{
+	struct trial *t = trial_new(1, 1, 64 * MiB, 16384);
+
+	t->rig.delta_records = 1024;
+	rig_run(&t->rig, format_and_open, t);
+	rig_run(&t->rig, fill_and_insist, t);
+	trial_end(t);
+}
+
 /* A volume of its own that is full of what was promised to it, in a pool that others filled. */
 static void keep_the_promise(void *arg)
 {
@@ -455,6 +483,7 @@ int main(void)
 		cmocka_unit_test(refused_writes_fit_into_holes),
 		cmocka_unit_test(a_full_pool_is_written_over),
 		cmocka_unit_test(a_full_quota_is_written_over),
+		cmocka_unit_test(refusals_cost_no_checkpoints),
 		cmocka_unit_test(promised_space_is_there),
 		cmocka_unit_test(paused_writes_go_on),
 	};
