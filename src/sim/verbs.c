@@ -101,7 +101,9 @@ static bool may_destroy(const struct work *work, const struct model_volume *v, u
 	return true;
 }
 
-static bool may_promote(const struct work *work, const struct model_volume *clone)
+/* The volume whose snapshot the clone comes from, and how many a promotion moves; NULL: none. */
+static const struct model_volume *origin_of(const struct work *work,
+					    const struct model_volume *clone, unsigned *ret_moved)
 {
 	for (unsigned i = 0; i < MODEL_VOLUMES && clone->origin != 0; i++) {
 		const struct model_volume *v = &work->model->volumes[i];
@@ -109,16 +111,33 @@ static bool may_promote(const struct work *work, const struct model_volume *clon
 		for (unsigned s = 0; s < v->snapshot_count; s++) {
 			if (v->snapshots[s].id != clone->origin)
 				continue;
-			if (s + 1 + clone->snapshot_count > MODEL_SNAPSHOTS)
-				return false;
-			for (unsigned t = 0; t <= s; t++) {
-				if (model_snapshot_find(clone, v->snapshots[t].name) >= 0)
-					return false;
-			}
-			return true;
+			*ret_moved = s + 1;
+			return v;
 		}
 	}
-	return false;
+	/* A snapshot with clones stays. */
+	ASSERT(clone->origin == 0);
+	return NULL;
+}
+
+static bool may_promote(const struct work *work, const struct model_volume *clone)
+{
+	unsigned moved;
+	const struct model_volume *origin = origin_of(work, clone, &moved);
+
+	for (unsigned i = 0; origin && i < moved; i++) {
+		if (model_snapshot_find(clone, origin->snapshots[i].name) >= 0)
+			return false;
+	}
+	return origin;
+}
+
+/* The model has room for what a promotion moves. The pool has, or should not need any. */
+static bool promotion_fits(const struct work *work, const struct model_volume *clone)
+{
+	unsigned moved;
+
+	return origin_of(work, clone, &moved) && clone->snapshot_count + moved <= MODEL_SNAPSHOTS;
 }
 
 /* The pool must do it. */
@@ -295,7 +314,7 @@ static bool volume_step(struct work *work, const struct work_mix *mix, enum work
 		break;
 	case WORK_PROMOTE:
 		verb->kind = VERB_PROMOTE;
-		if (work->model->volumes[verb->volume[0]].origin == 0)
+		if (!promotion_fits(work, &work->model->volumes[verb->volume[0]]))
 			return false;
 		break;
 	default:
