@@ -213,5 +213,5 @@ void disk_sim_stats_get(const struct disk_sim *sim, struct disk_sim_stats *ret_s
 void disk_sim_peek(const struct disk_sim *sim, uint64_t offset, void *data, size_t length)
 {
 	ASSERT(range_within(offset, length, sim->size_bytes));
-	memcpy(data, sim->cache.now + offset, length);
+	sim_content_get(&sim->cache.now, offset, data, length);
 }

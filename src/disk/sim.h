@@ -18,29 +18,31 @@ struct sim_fault {
 	uint64_t seen;
 };
 
-/*
- * A content in a file of memory, from which drives are made by private mappings. It does not
- * change while anyone but its maker uses it.
- */
+struct disk_sim_image;
+
+/* Bytes by page. */
+struct sim_content {
+	uint8_t **pages;	      /* NULL: zeroes */
+	uint64_t *own;		      /* bit per page: it is nobody else's; others are of `under` */
+	struct disk_sim_image *under; /* NULL: zeroes */
+	uint64_t size_bytes;
+};
+
+/* A content that does not change while anyone but its maker uses it. */
 struct disk_sim_image {
 	unsigned users;
-	int fd;
-	uint8_t *bytes; /* shared mapping */
-	uint64_t *used; /* bit per page; the others are zero */
-	uint64_t size_bytes;
+	struct sim_content content;
 };
 
 /* What reads return, and of the dirty units what a power cut leaves. */
 struct sim_cache {
-	uint8_t *now;
-	uint8_t *medium; /* of dirty units, else meaningless; NULL: never any */
-	uint64_t *dirty; /* bit per unit; none outside [dirty_begin, dirty_end) */
-	uint64_t *used;	 /* bit per page; the others are zero */
+	struct sim_content now;
+	struct sim_content medium; /* of dirty units, else meaningless; no pages: never any */
+	uint64_t *dirty;	   /* bit per unit; none outside [dirty_begin, dirty_end) */
 	uint64_t dirty_begin;
 	uint64_t dirty_end;
 	uint64_t unit_bytes;
-	uint64_t unit_count;	      /* of the largest size */
-	struct disk_sim_image *image; /* under `now`; NULL: zeroes */
+	uint64_t unit_count; /* of the largest size */
 };
 
 struct disk_sim {
@@ -94,23 +96,29 @@ struct sim_dice {
 
 /* --- sim_image.c --------------------------------------------------------------------------- */
 
-/* Memory that reads as zero and costs only where it is written, in small pages. */
-uint8_t *sim_memory_new(uint64_t size_bytes);
+/* Zeroes. */
+void sim_content_init(struct sim_content *content, uint64_t size_bytes);
+void sim_content_fini(struct sim_content *content);
 
-/* Zeroes, with one user. */
-struct disk_sim_image *sim_image_new(uint64_t size_bytes);
+/* The content is the image's now, of the same size. */
+void sim_content_over(struct sim_content *content, struct disk_sim_image *image);
+
+/* New bytes; NULL: zeroes. */
+void sim_content_put(struct sim_content *content, uint64_t offset, const void *data,
+		     uint64_t length);
+void sim_content_get(const struct sim_content *content, uint64_t offset, void *data,
+		     uint64_t length);
+void sim_content_flip(struct sim_content *content, uint64_t at, uint8_t bits);
+
+/* Bytes of one page to the same place of another content. */
+void sim_content_copy(struct sim_content *to, const struct sim_content *from, uint64_t offset,
+		      uint64_t length);
+
+/* With one user: the same as the image, to be changed; what the content is, which goes on. */
+struct disk_sim_image *sim_image_over(struct disk_sim_image *under);
+struct disk_sim_image *sim_image_freeze(struct sim_content *content);
 void sim_image_ref(struct disk_sim_image *image);
 void sim_image_unref(struct disk_sim_image *image);
-
-/* Another file with the same content. */
-struct disk_sim_image *sim_image_copy(const struct disk_sim_image *image);
-
-/* Copies these pages (bit per page) into the image. */
-void sim_image_load(struct disk_sim_image *image, const uint8_t *bytes, const uint64_t *pages);
-
-/* New bytes (NULL: zeroes) in a content with its bits of used pages. */
-void sim_bytes_put(uint8_t *bytes, uint64_t *used, uint64_t offset, const uint8_t *data,
-		   uint64_t length);
 
 /* --- sim_cache.c --------------------------------------------------------------------------- */
 
@@ -122,9 +130,8 @@ void sim_cache_fini(struct sim_cache *cache);
 /* Another content, all of it on the medium. */
 void sim_cache_replace(struct sim_cache *cache, struct disk_sim_image *image);
 
-/* Makes whole units ready for new content, to be put at the address that is returned;
- * `durable`: it will be on the medium at once. */
-uint8_t *sim_cache_change(struct sim_cache *cache, uint64_t offset, uint64_t length, bool durable);
+/* Makes whole units ready for new content; `durable`: it will be on the medium at once. */
+void sim_cache_change(struct sim_cache *cache, uint64_t offset, uint64_t length, bool durable);
 
 /* Durable zeroes. */
 void sim_cache_erase(struct sim_cache *cache, uint64_t offset, uint64_t length);

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Medium and volatile cache of a simulated drive: one image, which reads return, and for the units
- * that are not on the medium yet what the medium has instead. Thus to be safe costs nothing, and
- * only a loss has to copy. A unit that is written twice has lost its first version from the cache;
- * that it could have reached the medium is what random write-backs are for.
+ * Medium and volatile cache of a simulated drive: one content, which reads return, and for the
+ * units that are not on the medium yet what the medium has instead. Thus to be safe costs nothing,
+ * and only a loss has to copy. A unit that is written twice has lost its first version from the
+ * cache; that it could have reached the medium is what random write-backs are for.
  */
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include <quoin/base_assert.h>
 #include <quoin/base_bitmap.h>
@@ -21,11 +20,6 @@ static uint64_t cache_bytes(const struct sim_cache *cache)
 	return cache->unit_count * cache->unit_bytes;
 }
 
-static size_t used_words(const struct sim_cache *cache)
-{
-	return BITMAP_WORDS(div_round_up(cache_bytes(cache), SIM_PAGE_BYTES));
-}
-
 static void dirty_none(struct sim_cache *cache)
 {
 	cache->dirty_begin = cache->unit_count;
@@ -37,11 +31,9 @@ void sim_cache_init(struct sim_cache *cache, uint64_t size_bytes, uint64_t unit_
 {
 	cache->unit_bytes = unit_bytes;
 	cache->unit_count = size_bytes / unit_bytes;
-	cache->now = sim_memory_new(size_bytes);
-	cache->medium = NULL;
+	sim_content_init(&cache->now, size_bytes);
+	cache->medium.pages = NULL;
 	cache->dirty = xcalloc(BITMAP_WORDS(cache->unit_count), sizeof(uint64_t));
-	cache->used = xcalloc(used_words(cache), sizeof(uint64_t));
-	cache->image = NULL;
 	dirty_none(cache);
 	if (image)
 		sim_cache_replace(cache, image);
@@ -49,43 +41,31 @@ void sim_cache_init(struct sim_cache *cache, uint64_t size_bytes, uint64_t unit_
 
 void sim_cache_fini(struct sim_cache *cache)
 {
-	munmap(cache->now, cache_bytes(cache));
-	if (cache->medium)
-		munmap(cache->medium, cache_bytes(cache));
+	sim_content_fini(&cache->now);
+	sim_content_fini(&cache->medium);
 	free(cache->dirty);
-	free(cache->used);
-	sim_image_unref(cache->image);
 }
 
 void sim_cache_replace(struct sim_cache *cache, struct disk_sim_image *image)
 {
-	const void *now = mmap(cache->now, cache_bytes(cache), PROT_READ | PROT_WRITE,
-			       MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE, image->fd, 0);
-
-	ASSERT(now == cache->now);
-	memcpy(cache->used, image->used, used_words(cache) * sizeof(uint64_t));
+	sim_content_over(&cache->now, image);
 	sim_cache_flush(cache);
-	sim_image_ref(image);
-	sim_image_unref(cache->image);
-	cache->image = image;
 }
 
 static void unit_soil(struct sim_cache *cache, uint64_t unit)
 {
-	const uint64_t at = unit * cache->unit_bytes;
-
 	if (bitmap_test(cache->dirty, unit))
 		return;
 	/* Many a drive after a crash is only looked at. */
-	if (!cache->medium)
-		cache->medium = sim_memory_new(cache_bytes(cache));
-	memcpy(cache->medium + at, cache->now + at, cache->unit_bytes);
+	if (!cache->medium.pages)
+		sim_content_init(&cache->medium, cache_bytes(cache));
+	sim_content_copy(&cache->medium, &cache->now, unit * cache->unit_bytes, cache->unit_bytes);
 	bitmap_set(cache->dirty, unit);
 	cache->dirty_begin = MIN(cache->dirty_begin, unit);
 	cache->dirty_end = MAX(cache->dirty_end, unit + 1);
 }
 
-uint8_t *sim_cache_change(struct sim_cache *cache, uint64_t offset, uint64_t length, bool durable)
+void sim_cache_change(struct sim_cache *cache, uint64_t offset, uint64_t length, bool durable)
 {
 	const uint64_t end = offset + length;
 
@@ -96,9 +76,6 @@ uint8_t *sim_cache_change(struct sim_cache *cache, uint64_t offset, uint64_t len
 		else
 			unit_soil(cache, u);
 	}
-	for (uint64_t p = offset / SIM_PAGE_BYTES; p * SIM_PAGE_BYTES < end; p++)
-		bitmap_set(cache->used, p);
-	return cache->now + offset;
 }
 
 void sim_cache_erase(struct sim_cache *cache, uint64_t offset, uint64_t length)
@@ -108,7 +85,7 @@ void sim_cache_erase(struct sim_cache *cache, uint64_t offset, uint64_t length)
 
 	for (; u < end; u = bitmap_next_set(cache->dirty, end, u + 1))
 		bitmap_clear(cache->dirty, u);
-	sim_bytes_put(cache->now, cache->used, offset, NULL, length);
+	sim_content_put(&cache->now, offset, NULL, length);
 }
 
 static uint64_t next_dirty(const struct sim_cache *cache, uint64_t from)
@@ -140,18 +117,15 @@ void sim_cache_lose(struct sim_cache *cache)
 {
 	uint64_t u = next_dirty(cache, cache->dirty_begin);
 
-	for (; u < cache->dirty_end; u = next_dirty(cache, u + 1)) {
-		const uint64_t at = u * cache->unit_bytes;
-
-		memcpy(cache->now + at, cache->medium + at, cache->unit_bytes);
-	}
+	for (; u < cache->dirty_end; u = next_dirty(cache, u + 1))
+		sim_content_copy(&cache->now, &cache->medium, u * cache->unit_bytes,
+				 cache->unit_bytes);
 	sim_cache_flush(cache);
 }
 
 void sim_cache_flip(struct sim_cache *cache, uint64_t at, uint8_t bits)
 {
-	cache->now[at] ^= bits;
-	bitmap_set(cache->used, at / SIM_PAGE_BYTES);
+	sim_content_flip(&cache->now, at, bits);
 	if (bitmap_test(cache->dirty, at / cache->unit_bytes))
-		cache->medium[at] ^= bits;
+		sim_content_flip(&cache->medium, at, bits);
 }

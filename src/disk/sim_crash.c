@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Drives after a crash. `ahead` is the base with all changes that ended before event `done`, each
- * of them safe at the cut. A drive is a private mapping of it, and on top the pending changes in
- * order: the safe ones and, of the unflushed, those that the crash state keeps. Drives that live
+ * of them safe at the cut. A drive lies over it, with the pending changes on top, in order: the
+ * safe ones and, of the unflushed, those that the crash state keeps. Drives that live
  * see through to `ahead` where they have not written, so it moves only while there are none.
  */
 #include <stdlib.h>
-#include <unistd.h>
 
 #include <quoin/base_assert.h>
 #include <quoin/base_bitmap.h>
@@ -16,8 +15,7 @@
 
 /* A content that is changed, and in what units. */
 struct target {
-	uint8_t *bytes;
-	uint64_t *used;
+	struct sim_content *content;
 	uint64_t unit_bytes;
 };
 
@@ -34,8 +32,8 @@ static void units_apply(const struct target *target, const struct trace_request 
 			begin = bitmap_next_set(t->changed, end, begin);
 			stop = bitmap_next_clear(t->changed, end, begin);
 		}
-		sim_bytes_put(target->bytes, target->used, t->offset + begin * size,
-			      t->data ? t->data + begin * size : NULL, (stop - begin) * size);
+		sim_content_put(target->content, t->offset + begin * size,
+				t->data ? t->data + begin * size : NULL, (stop - begin) * size);
 		begin = stop;
 	}
 }
@@ -88,7 +86,7 @@ static size_t safe_events(const struct disk_sim_trace *trace, size_t cut)
 /* Whether what is done already is safe at the cut. */
 static bool done_is_safe(const struct disk_sim_trace *trace, size_t cut)
 {
-	if (!trace->ahead || trace->done > cut || trace->ahead_process != getpid())
+	if (!trace->ahead || trace->done > cut)
 		return false;
 	for (size_t at = 0; at < trace->done; at++) {
 		const struct disk_sim_event *e = &trace->events[at];
@@ -107,13 +105,12 @@ static void ahead_move(struct disk_sim_trace *trace, size_t cut)
 
 	if (!done_is_safe(trace, cut)) {
 		sim_image_unref(trace->ahead);
-		trace->ahead = sim_image_copy(trace->base);
-		trace->ahead_process = getpid();
+		trace->ahead = sim_image_over(trace->base);
 		trace->done = 0;
 	}
 	if (trace->ahead->users > 1)
 		return;
-	target = (struct target){trace->ahead->bytes, trace->ahead->used, trace->unit_bytes};
+	target = (struct target){&trace->ahead->content, trace->unit_bytes};
 	for (goal = safe_events(trace, cut); trace->done < goal; trace->done++) {
 		const struct disk_sim_event *e = &trace->events[trace->done];
 		const struct trace_request *t = &trace->requests[e->request - 1];
@@ -127,7 +124,7 @@ static void ahead_move(struct disk_sim_trace *trace, size_t cut)
 static void cut_at(struct disk_sim_trace *trace, size_t cut)
 {
 	ASSERT_U64(cut, <=, trace->event_count);
-	if (trace->cut == cut && trace->ahead_process == getpid())
+	if (trace->cut == cut)
 		return;
 	ahead_move(trace, cut);
 	trace->cut = cut;
@@ -230,13 +227,13 @@ struct disk_sim *disk_sim_crash_new(struct disk_sim_trace *trace,
 	ASSERT_U64(crash->tear, <, DISK_SIM_TEARS);
 	cut_at(trace, crash->cut);
 	params.seed = crash->seed;
-	params.size_max_bytes = trace->base->size_bytes;
+	params.size_max_bytes = trace->base->content.size_bytes;
 	if (trace->sim) {
 		params.size_bytes = trace->sim->size_bytes;
 		params.plan = trace->sim->params.plan;
 	}
 	sim = sim_new(&params, trace->ahead);
-	target = (struct target){sim->cache.now, sim->cache.used, trace->unit_bytes};
+	target = (struct target){&sim->cache.now, trace->unit_bytes};
 	for (size_t i = 0; i < trace->pending_count; i++) {
 		const struct trace_request *t = &trace->requests[trace->pending[i].request];
 		uint64_t begin = 0, end = unit_count(trace, t);

@@ -6,7 +6,6 @@
  * between tells them apart.
  */
 #include <errno.h>
-#include <string.h>
 
 #include <quoin/base_assert.h>
 #include <quoin/base_bitmap.h>
@@ -22,33 +21,17 @@ static struct sim_disk *disk_of(const struct disk_request *request)
 	return container_of(request->channel->disk, struct sim_disk, disk);
 }
 
-/* What was never written is known to be zero, and not looked at. */
-static void bytes_read(const struct sim_cache *cache, uint64_t offset, uint8_t *to, uint64_t length)
-{
-	while (length > 0) {
-		const uint64_t page = offset / SIM_PAGE_BYTES;
-		const uint64_t n = MIN((page + 1) * SIM_PAGE_BYTES - offset, length);
-
-		if (bitmap_test(cache->used, page))
-			memcpy(to, cache->now + offset, n);
-		else
-			memset(to, 0, n);
-		offset += n;
-		to += n;
-		length -= n;
-	}
-}
-
 static void pieces_read(struct disk_sim *sim, const struct disk_request *r, uint64_t offset)
 {
 	for (unsigned i = 0; i < r->iov_count; i++) {
-		bytes_read(&sim->cache, offset, r->iov[i].iov_base, r->iov[i].iov_len);
+		sim_content_get(&sim->cache.now, offset, r->iov[i].iov_base, r->iov[i].iov_len);
 		offset += r->iov[i].iov_len;
 	}
 }
 
-/* Copies `length` bytes of the pieces, `skip` bytes into them. */
-static void pieces_copy(const struct disk_request *r, uint64_t skip, uint8_t *data, uint64_t length)
+/* Puts `length` bytes of the pieces, `skip` bytes into them, at `offset`. */
+static void pieces_put(struct disk_sim *sim, const struct disk_request *r, uint64_t skip,
+		       uint64_t offset, uint64_t length)
 {
 	for (unsigned i = 0; i < r->iov_count && length > 0; i++) {
 		const uint8_t *piece = r->iov[i].iov_base;
@@ -60,8 +43,8 @@ static void pieces_copy(const struct disk_request *r, uint64_t skip, uint8_t *da
 			continue;
 		}
 		n = MIN(size - skip, length);
-		memcpy(data, piece + skip, n);
-		data += n;
+		sim_content_put(&sim->cache.now, offset, piece + skip, n);
+		offset += n;
 		length -= n;
 		skip = 0;
 	}
@@ -93,20 +76,17 @@ static void pieces_corrupt(struct disk_sim *sim, const struct disk_request *r)
 static bool discard_unit(struct disk_sim *sim, uint64_t offset)
 {
 	const uint64_t size = sim->cache.unit_bytes;
-	uint8_t *unit;
+	const uint64_t dice = random_below(&sim->loss_random, 3);
+	uint8_t garbage[SIM_PAGE_BYTES];
 
-	switch (random_below(&sim->loss_random, 3)) {
-	case 0:
+	if (dice == 0)
 		return false;
-	case 1:
-		unit = sim_cache_change(&sim->cache, offset, size, false);
-		memset(unit, 0, size);
-		return true;
-	default:
-		unit = sim_cache_change(&sim->cache, offset, size, false);
-		random_fill(&sim->loss_random, unit, size);
-		return true;
-	}
+	ASSERT_U64(size, <=, sizeof(garbage));
+	sim_cache_change(&sim->cache, offset, size, false);
+	if (dice == 2)
+		random_fill(&sim->loss_random, garbage, size);
+	sim_content_put(&sim->cache.now, offset, dice == 2 ? garbage : NULL, size);
+	return true;
 }
 
 /* Part of a change, whole units, `skip` bytes into it. True: something has changed. */
@@ -117,15 +97,14 @@ static bool part_change(struct disk_sim *sim, const struct disk_request *r, uint
 			     (sim->params.write_through ||
 			      ((r->flags & DISK_FUA) && !marked(r, DISK_SIM_FUA_IGNORE)));
 	const uint64_t offset = r->progress_bytes + skip;
-	uint8_t *now;
 
 	if (r->op == DISK_DISCARD && !sim->params.discard_zeroes)
 		return discard_unit(sim, offset);
-	now = sim_cache_change(&sim->cache, offset, length, durable);
+	sim_cache_change(&sim->cache, offset, length, durable);
 	if (r->op == DISK_WRITE)
-		pieces_copy(r, skip, now, length);
+		pieces_put(sim, r, skip, offset, length);
 	else
-		memset(now, 0, length);
+		sim_content_put(&sim->cache.now, offset, NULL, length);
 	return true;
 }
 

@@ -37,8 +37,7 @@ struct disk_sim_trace *disk_sim_trace_start(struct disk_sim *sim, uint64_t bytes
 	trace->unit_bytes = sim->cache.unit_bytes;
 	trace->bytes_max = bytes_max;
 	trace->cut = TRACE_NEVER;
-	trace->base = sim_image_new(sim->cache.unit_count * sim->cache.unit_bytes);
-	sim_image_load(trace->base, sim->cache.now, sim->cache.used);
+	trace->base = sim_image_freeze(&sim->cache.now);
 	sim->trace = trace;
 	return trace;
 }
@@ -245,5 +244,6 @@ void sim_trace_unit(struct disk_sim *sim, const struct disk_request *r, uint64_t
 	t = request_of(sim, r);
 	bitmap_set(t->changed, index);
 	if (t->op == DISK_DISCARD)
-		memcpy(t->data + at, sim->cache.now + t->offset + at, sim->cache.unit_bytes);
+		sim_content_get(&sim->cache.now, t->offset + at, t->data + at,
+				sim->cache.unit_bytes);
 }

@@ -3,8 +3,6 @@
 #ifndef DISK_SIM_TRACE_H
 #define DISK_SIM_TRACE_H
 
-#include <sys/types.h>
-
 #include "sim.h"
 
 #define TRACE_NEVER SIZE_MAX
@@ -48,7 +46,6 @@ struct disk_sim_trace {
 
 	/* sim_crash.c: the changes that ended before event `done` are in `ahead`. */
 	struct disk_sim_image *ahead;
-	pid_t ahead_process; /* it is shared memory: a child needs its own */
 	size_t done;
 	/* What comes on top of `ahead` at this cut, in order. */
 	size_t cut; /* TRACE_NEVER: not known */

@@ -140,7 +140,7 @@ void disk_sim_latent_add(struct disk_sim *sim, uint64_t offset, uint64_t length_
  * The content of the medium, without what is unflushed; and its return, to this or to another
  * drive of the same (largest) size, with no request in flight and no trace.
  */
-struct disk_sim_image *disk_sim_image_save(const struct disk_sim *sim);
+struct disk_sim_image *disk_sim_image_save(struct disk_sim *sim);
 void disk_sim_image_restore(struct disk_sim *sim, struct disk_sim_image *image);
 void disk_sim_image_free(struct disk_sim_image *image);
 
