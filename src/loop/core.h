@@ -44,9 +44,10 @@ struct loop {
 	struct list *poller_next; /* the walk's next node, moved on when that node is removed */
 	uint64_t now_ns;
 	bool in_turn;
-	bool now_known;	    /* only within a turn */
-	bool worked;	    /* the last turn did work */
-	struct list fibers; /* all that were not freed */
+	bool now_known;		    /* only within a turn */
+	bool worked;		    /* the last turn did work */
+	struct list fibers;	    /* all that were not freed */
+	struct loop_stacks *stacks; /* of fibers that ended; NULL: none is kept */
 	struct random random;
 	struct loop_counters counters;
 };

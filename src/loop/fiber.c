@@ -20,7 +20,9 @@
 #include <unistd.h>
 
 #include <quoin/base_math.h>
+#include <quoin/base_text.h>
 #include <quoin/loop_fiber.h>
+#include <quoin/loop_sim.h>
 
 #include "core.h"
 #include "sanitizer.h"
@@ -51,18 +53,35 @@ static _Thread_local struct fiber *running;
 
 /* --- Stack and switch ----------------------------------------------------------------------- */
 
+#define STACKS_KEPT 16
+
+struct loop_stacks {
+	char *stacks[STACKS_KEPT]; /* each with its guard */
+	unsigned count;
+};
+
+static size_t mapping_bytes(const struct fiber *fiber)
+{
+	return fiber->guard_bytes + fiber->stack_bytes;
+}
+
 static int stack_new(struct fiber *fiber)
 {
 	const size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+	struct loop_stacks *kept = fiber->loop->stacks;
 
 	fiber->guard_bytes = page_bytes;
 	fiber->stack_bytes = align_up(FIBER_STACK_BYTES, page_bytes);
-	fiber->stack = mmap(NULL, page_bytes + fiber->stack_bytes, PROT_READ | PROT_WRITE,
+	if (kept && kept->count > 0) {
+		fiber->stack = kept->stacks[--kept->count];
+		return 0;
+	}
+	fiber->stack = mmap(NULL, mapping_bytes(fiber), PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK | MAP_NORESERVE, -1, 0);
 	if (fiber->stack == MAP_FAILED)
 		return -ENOMEM;
 	if (mprotect(fiber->stack, page_bytes, PROT_NONE) < 0) {
-		munmap(fiber->stack, page_bytes + fiber->stack_bytes);
+		munmap(fiber->stack, mapping_bytes(fiber));
 		return -ENOMEM;
 	}
 	return 0;
@@ -70,11 +89,31 @@ static int stack_new(struct fiber *fiber)
 
 static void stack_free(struct fiber *fiber)
 {
+	struct loop_stacks *kept = fiber->loop->stacks;
+
 	if (fiber->stack == NULL)
 		return;
 	sanitizer_fiber_fini(&fiber->sanitizer);
-	ASSERT(munmap(fiber->stack, fiber->guard_bytes + fiber->stack_bytes) == 0);
+	if (kept && kept->count < STACKS_KEPT)
+		kept->stacks[kept->count++] = fiber->stack;
+	else
+		ASSERT(munmap(fiber->stack, mapping_bytes(fiber)) == 0);
 	fiber->stack = NULL;
+}
+
+struct loop_stacks *loop_stacks_new(void)
+{
+	return xcalloc(1, sizeof(struct loop_stacks));
+}
+
+void loop_stacks_free(struct loop_stacks *kept)
+{
+	const size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+
+	while (kept && kept->count > 0)
+		ASSERT(munmap(kept->stacks[--kept->count],
+			      page_bytes + align_up(FIBER_STACK_BYTES, page_bytes)) == 0);
+	free(kept);
 }
 
 static void fiber_free(struct fiber *fiber)
@@ -161,7 +200,8 @@ int fiber_start(struct loop *loop, bool joinable, void (*main)(void *arg), void 
 		free(fiber);
 		return -ENOMEM;
 	}
-	sanitizer_fiber_init(&fiber->sanitizer);
+	sanitizer_fiber_init(&fiber->sanitizer, fiber->stack + fiber->guard_bytes,
+			     fiber->stack_bytes);
 	loop_task_init(&fiber->resume, fiber_resume);
 	loop_timer_init(&fiber->timer, sleep_over);
 	list_append(&loop->fibers, &fiber->node);

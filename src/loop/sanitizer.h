@@ -25,6 +25,7 @@
 #endif
 
 #ifdef SANITIZER_ADDRESS
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
 #ifdef SANITIZER_THREAD
@@ -40,9 +41,13 @@ struct sanitizer_fiber {
 	void *tsan_fiber;
 };
 
-static inline void sanitizer_fiber_init(struct sanitizer_fiber *s)
+/* The stack may be a former fiber's, whose last frames were never left. */
+static inline void sanitizer_fiber_init(struct sanitizer_fiber *s, void *stack, size_t bytes)
 {
 	*s = (struct sanitizer_fiber){0};
+#ifdef SANITIZER_ADDRESS
+	__asan_unpoison_memory_region(stack, bytes);
+#endif
 #ifdef SANITIZER_THREAD
 	s->tsan_fiber = __tsan_create_fiber(0);
 #endif

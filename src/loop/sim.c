@@ -27,6 +27,7 @@ struct loop_sim {
 	uint64_t now_ns;
 	struct random random;
 	struct list loops;
+	struct loop_stacks *stacks;
 };
 
 struct sim_loop {
@@ -168,11 +169,18 @@ struct loop_sim *loop_sim_new(uint64_t seed)
 	return sim;
 }
 
+void loop_sim_stacks_set(struct loop_sim *sim, struct loop_stacks *stacks)
+{
+	ASSERT(list_empty(&sim->loops));
+	sim->stacks = stacks;
+}
+
 struct loop *loop_sim_add(struct loop_sim *sim)
 {
 	struct sim_loop *loop = xcalloc(1, sizeof(*loop));
 
 	core_init(&loop->core, &sim_twin, random_u64(&sim->random));
+	loop->core.stacks = sim->stacks;
 	loop->sim = sim;
 	list_init(&loop->mail);
 	list_init(&loop->jobs);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include <quoin/base_assert.h>
+#include <quoin/loop_sim.h>
 
 #include "sim.h"
 
@@ -44,12 +45,12 @@ static void (*const runs[])(const struct sim_context *context) = {
 	[SIM_DOUBLE] = sim_double_run, [SIM_SWEEP] = sim_sweep_run,
 };
 
-static void seed_run(const struct sim_options *options, struct sim_report *report, uint64_t seed)
+static void seed_run(struct sim_context *context)
 {
-	const struct sim_context context = {options, report, seed};
+	struct sim_report *report = context->report;
 
-	atomic_store(&report->seed, seed);
-	runs[options->kind](&context);
+	atomic_store(&report->seed, context->seed);
+	runs[context->options->kind](context);
 	report->seeds++;
 	atomic_fetch_add(&report->progress, 1);
 }
@@ -57,12 +58,16 @@ static void seed_run(const struct sim_options *options, struct sim_report *repor
 static void work(const struct sim_options *options, struct sim_report *report, unsigned job)
 {
 	const double end = now_s() + options->seconds;
+	struct sim_context context = {
+		.options = options, .report = report, .stacks = loop_stacks_new()};
 
 	for (uint64_t i = job; i < options->seeds; i += options->jobs) {
 		if (options->seconds > 0 && now_s() > end)
 			break;
-		seed_run(options, report, options->seed + i);
+		context.seed = options->seed + i;
+		seed_run(&context);
 	}
+	loop_stacks_free(context.stacks);
 }
 
 static void replay_print(const struct sim_options *options, const struct sim_report *report)

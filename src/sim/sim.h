@@ -59,6 +59,7 @@ struct sim_options {
 struct sim_context {
 	const struct sim_options *options;
 	struct sim_report *report;
+	struct loop_stacks *stacks; /* of the process */
 	uint64_t seed;
 };
 void sim_ops_run(const struct sim_context *context);

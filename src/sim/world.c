@@ -45,6 +45,7 @@ static struct world *world_make(const struct sim_context *context, const struct 
 	ASSERT(world->sequence != NULL);
 	world->owns_sequence = true;
 	world->sim = loop_sim_new(random_u64(&world->random));
+	loop_sim_stacks_set(world->sim, context->stacks);
 	world->loop = loop_sim_add(world->sim);
 	return world;
 }

@@ -24,6 +24,7 @@ struct world {
 	struct fiber *other;
 	unsigned count;
 	uint64_t slept_ns;
+	uintptr_t stack; /* where it was */
 };
 
 static void trace(struct world *w, char c)
@@ -246,7 +247,28 @@ static void overflow(void *arg)
 	exit(descend(&start, 100000) == 0);
 }
 
-static void overflow_ends_in_the_guard_page(void **state)
+static void look_at_stack(void *arg)
+{
+	struct world *w = arg;
+
+	w->stack = (uintptr_t)__builtin_frame_address(0);
+	w->done = true;
+}
+
+/* Returns where the stack of its one fiber was. */
+static uintptr_t short_world(struct loop_stacks *stacks)
+{
+	struct world w = {.sim = loop_sim_new(1)};
+
+	loop_sim_stacks_set(w.sim, stacks);
+	w.loop = loop_sim_add(w.sim);
+	start(&w, false, look_at_stack);
+	world_run(&w);
+	world_fini(&w);
+	return w.stack;
+}
+
+static void overflow_once(bool again)
 {
 	const struct rlimit no_core = {0};
 	const pid_t pid = fork();
@@ -254,10 +276,15 @@ static void overflow_ends_in_the_guard_page(void **state)
 
 	assert_true(pid >= 0);
 	if (pid == 0) {
+		struct loop_stacks *stacks = loop_stacks_new();
 		struct world w = {.sim = loop_sim_new(1)};
 
 		signal(SIGSEGV, SIG_DFL);
 		setrlimit(RLIMIT_CORE, &no_core);
+		/* A stack that is used again has its guard too. */
+		if (again)
+			short_world(stacks);
+		loop_sim_stacks_set(w.sim, stacks);
 		w.loop = loop_sim_add(w.sim);
 		start(&w, false, overflow);
 		world_run(&w);
@@ -266,6 +293,12 @@ static void overflow_ends_in_the_guard_page(void **state)
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFSIGNALED(status));
 	assert_int_equal(WTERMSIG(status), SIGSEGV);
+}
+
+static void overflow_ends_in_the_guard_page(void **state)
+{
+	overflow_once(false);
+	overflow_once(true);
 }
 
 /* --- A world that ends ---------------------------------------------------------------------- */
@@ -292,6 +325,26 @@ static void simulated_world_takes_its_fibers_along(void **state)
 	world_fini(&w);
 }
 
+static void stacks_are_used_again(void **state)
+{
+	struct loop_stacks *stacks = loop_stacks_new();
+	const uintptr_t first = short_world(stacks);
+
+	assert_int_equal(short_world(stacks), first);
+	for (uint64_t seed = 0; seed < SEEDS; seed++) {
+		struct world w = {.sim = loop_sim_new(seed)};
+
+		loop_sim_stacks_set(w.sim, stacks);
+		w.loop = loop_sim_add(w.sim);
+		test_many(&w);
+		start(&w, true, parked_for_ever);
+		start(&w, false, sleeping_for_ever);
+		assert_false(loop_sim_run(w.sim, NULL, FOREVER / 2, TURNS_MAX));
+		world_fini(&w);
+	}
+	loop_stacks_free(stacks);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -300,6 +353,7 @@ int main(void)
 		cmocka_unit_test(many_fibers_keep_their_stacks),
 		cmocka_unit_test(overflow_ends_in_the_guard_page),
 		cmocka_unit_test(simulated_world_takes_its_fibers_along),
+		cmocka_unit_test(stacks_are_used_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,6 +11,7 @@
 #include <quoin/loop.h>
 
 struct loop_sim;
+struct loop_stacks;
 
 /* Never fails: aborts when memory is exhausted. */
 struct loop_sim *loop_sim_new(uint64_t seed);
@@ -21,6 +22,17 @@ struct loop_sim *loop_sim_new(uint64_t seed);
  * lost). NULL is allowed.
  */
 void loop_sim_free(struct loop_sim *sim);
+
+/*
+ * Stacks of fibers that ended, kept for others, of this world and of those after it: a program that
+ * makes a world for every state it looks at would map and fault more than it runs. They belong to
+ * one thread, and are freed after the worlds.
+ */
+struct loop_stacks *loop_stacks_new(void);
+void loop_stacks_free(struct loop_stacks *stacks);
+
+/* Before the first loop; NULL, as without: each fiber has a stack of its own. */
+void loop_sim_stacks_set(struct loop_sim *sim, struct loop_stacks *stacks);
 
 /*
  * A new loop of this world; freed with it. It turns in loop_sim_run() only: loop_run(),
