@@ -2,7 +2,6 @@
 /* The pool's memory: how much of what, taken at import; and the task that goes round the queues. */
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
 #include <quoin/base_assert.h>
 #include <quoin/base_size.h>
@@ -51,12 +50,10 @@ int memory_plan(struct pool *pool, const struct pool_open_params *params, struct
 static int buffers_init(struct pool *pool)
 {
 	const size_t bytes = (size_t)pool->memory.buffer_pages * PAGE_BYTES;
-	void *buffers =
-		mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	if (buffers == MAP_FAILED)
+	pool->buffers = aligned_alloc(PAGE_BYTES, bytes);
+	if (!pool->buffers)
 		return -ENOMEM;
-	pool->buffers = buffers;
 	pool->buffers_free = calloc(pool->memory.buffer_pages, sizeof(*pool->buffers_free));
 	if (!pool->buffers_free)
 		return -ENOMEM;
@@ -66,7 +63,7 @@ static int buffers_init(struct pool *pool)
 		pool->buffers_free_count++;
 	}
 	/* Faster where the kernel takes it; nothing depends on it. */
-	loop_buffers_register(pool->loop, buffers, bytes);
+	loop_buffers_register(pool->loop, pool->buffers, bytes);
 	return 0;
 }
 
@@ -151,9 +148,9 @@ void io_fini(struct pool *pool)
 	if (pool->buffers) {
 		loop_buffers_unregister(pool->loop, pool->buffers,
 					(size_t)pool->memory.buffer_pages * PAGE_BYTES);
-		munmap(pool->buffers, (size_t)pool->memory.buffer_pages * PAGE_BYTES);
 		loop_task_cancel(&pool->work);
 	}
+	free(pool->buffers);
 	free(pool->buffers_free);
 	patches_fini(pool);
 	delta_fini(&pool->deltas[0]);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The log's blocks: appending, sealing, writing out. Commits are in commit.c. */
 #include <errno.h>
-#include <sys/mman.h>
+#include <stdlib.h>
 
 #include <quoin/base_assert.h>
 #include <quoin/base_bitmap.h>
@@ -197,12 +197,9 @@ bool log_idle(const struct log *log)
 
 int log_start(struct log *log, const struct log_position *position)
 {
-	void *buffers = mmap(NULL, (size_t)LOG_BUFFERS * PAGE_BYTES, PROT_READ | PROT_WRITE,
-			     MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	if (buffers == MAP_FAILED)
+	log->buffers = aligned_alloc(PAGE_BYTES, (size_t)LOG_BUFFERS * PAGE_BYTES);
+	if (!log->buffers)
 		return -ENOMEM;
-	log->buffers = buffers;
 	log->generation = position->generation;
 	log->tail = position->tail;
 	log->fill = position->next;
@@ -225,7 +222,7 @@ void log_fini(struct log *log)
 	ASSERT(log_idle(log));
 	loop_timer_disarm(log->loop, &log->settle);
 	loop_task_cancel(&log->task);
-	munmap(log->buffers, (size_t)LOG_BUFFERS * PAGE_BYTES);
+	free(log->buffers);
 	log->buffers = NULL;
 }
 

@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <stdlib.h>
-#include <sys/mman.h>
 
 #include <quoin/base_assert.h>
 #include <quoin/base_math.h>
@@ -28,8 +27,7 @@ void pages_free(struct pages *pages)
 	ASSERT_U64(pages->runs_in_flight, ==, 0);
 	ASSERT(!pages->run && !pages->placed);
 	loop_task_cancel(&pages->known_task);
-	if (pages->memory)
-		munmap(pages->memory, pages->memory_bytes);
+	free(pages->memory);
 	free(pages->cached);
 	free(pages->buckets);
 	free(pages->runs);
@@ -39,7 +37,6 @@ void pages_free(struct pages *pages)
 static int memory_take(struct pages *pages)
 {
 	size_t buckets = 16;
-	void *memory;
 
 	while (buckets < pages->cached_count)
 		buckets *= 2;
@@ -49,15 +46,10 @@ static int memory_take(struct pages *pages)
 	pages->runs = calloc(pages->run_count, sizeof(*pages->runs));
 	if (!pages->buckets || !pages->cached || !pages->runs)
 		return -ENOMEM;
-	pages->memory_bytes =
-		(pages->cached_count + PAGES_READS_MAX + (size_t)pages->run_count * PAGES_RUN) *
-		PAGE_BYTES;
-	memory = mmap(NULL, pages->memory_bytes, PROT_READ | PROT_WRITE,
-		      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (memory == MAP_FAILED)
-		return -ENOMEM;
-	pages->memory = memory;
-	return 0;
+	pages->memory = aligned_alloc(PAGE_BYTES, (pages->cached_count + PAGES_READS_MAX +
+						   (size_t)pages->run_count * PAGES_RUN) *
+							  PAGE_BYTES);
+	return pages->memory ? 0 : -ENOMEM;
 }
 
 int pages_new(const struct pages_params *params, struct pages **ret_pages)

@@ -55,8 +55,7 @@ struct pages {
 	struct raid *raid;
 	struct space *space;
 	uint64_t ckpt;
-	uint8_t *memory; /* mapped: cache, buffers of reads, buffers of runs */
-	size_t memory_bytes;
+	uint8_t *memory; /* cache, buffers of reads, buffers of runs */
 	struct pages_stats stats;
 
 	struct cached_page *cached; /* page i is at memory + i * PAGE_BYTES */
