@@ -89,6 +89,21 @@ void volume_quiet_end(struct volume *volume)
 	volume_gate_open(volume);
 }
 
+int volume_whole_check(const struct volume *volume, struct err *err)
+{
+	int r;
+
+	if (volume->patch_count == 0)
+		return 0;
+	r = pool_writable(volume->pool, err);
+	if (r < 0)
+		return r;
+	return err_set(err, -EIO,
+		       "volume '%s' has damaged blocks that were written in part; write them in "
+		       "full first",
+		       volume->rec.name);
+}
+
 /* --- Names and their objects ------------------------------------------------------------- */
 
 int volume_name_check(const struct pool *pool, const char *name, struct err *err)

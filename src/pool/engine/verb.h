@@ -26,6 +26,9 @@ MUST_CHECK int verb_task(struct pool *pool, const struct verb_task *task, struct
 MUST_CHECK int volume_quiet_begin(struct volume *volume, struct err *err);
 void volume_quiet_end(struct volume *volume);
 
+/* After its partial blocks were closed: all of them are whole. -EIO: some are stuck. */
+MUST_CHECK int volume_whole_check(const struct volume *volume, struct err *err);
+
 /* A name for a new volume. -EINVAL, -EEXIST. */
 MUST_CHECK int volume_name_check(const struct pool *pool, const char *name, struct err *err);
 /* "SNAP" for a new snapshot of the volume. The same. */

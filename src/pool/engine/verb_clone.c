@@ -145,12 +145,8 @@ static int quiet_rollback(struct pool *pool, struct rollback *rollback, const ch
 
 	if (r < 0)
 		return r;
-	if (rollback->volume->patch_count > 0)
-		return err_set(err, -EIO,
-			       "volume '%s' has damaged blocks that were written in part; write "
-			       "them in full first",
-			       rollback->volume->rec.name);
-	return verb_task(pool, &task, err);
+	r = volume_whole_check(rollback->volume, err);
+	return r < 0 ? r : verb_task(pool, &task, err);
 }
 
 static int volume_rollback(struct pool *pool, const char *name, bool destroy, struct err *err)

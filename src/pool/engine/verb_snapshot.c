@@ -4,8 +4,8 @@
  *
  * A cut is made between two insertions into the delta: records, log and epoch change in one go, in
  * which nothing parks, so all snapshots of a group are of one instant. Partial blocks are made
- * whole before, because a snapshot has whole blocks only. One commit of the log makes the group
- * durable.
+ * whole before, because a snapshot has whole blocks only; one whose rest cannot be read would be
+ * missing, so there is no snapshot then. One commit of the log makes the group durable.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -163,7 +163,10 @@ static int snapshots_create(struct pool *pool, const char *const *names, unsigne
 		return r;
 	for (unsigned i = 0; i < count; i++)
 		volume_patches_close(cuts[i].volume);
-	r = cuts_make(pool, cuts, count, err);
+	for (unsigned i = 0; r == 0 && i < count; i++)
+		r = volume_whole_check(cuts[i].volume, err);
+	if (r == 0)
+		r = cuts_make(pool, cuts, count, err);
 	for (unsigned i = 0; i < count; i++)
 		volume_patches_open(cuts[i].volume);
 	if (r < 0)

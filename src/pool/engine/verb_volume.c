@@ -266,13 +266,10 @@ static int cut_off(struct pool *pool, const struct volume *volume, uint64_t size
 	struct delta_range range = {.volume = volume->id,
 				    .start = size_bytes / PAGE_BYTES,
 				    .end = volume->rec.size_bytes / PAGE_BYTES};
-	int r = 0;
+	int r = volume_whole_check(volume, err);
 
-	if (volume->patch_count > 0)
-		return err_set(err, -EIO,
-			       "volume '%s' has damaged blocks that were written in part; write "
-			       "them in full first",
-			       volume->rec.name);
+	if (r < 0)
+		return r;
 	for (unsigned i = 0; r == 0 && !pool_range_room(pool); i++)
 		r = i < RANGE_TRIES_MAX ? checkpoint_wait(pool) : -EBUSY;
 	if (r < 0)

@@ -150,9 +150,62 @@ static void thousands_of_snapshots(void **state)
 	free(t);
 }
 
+/* A block that was written in part, and whose rest cannot be read, would be missing in it. */
+static void part_main(void *arg)
+{
+	const struct pool_volume_params params = {.size_bytes = BLOCKS * RIG_BLOCK};
+	const struct disk_sim_fault unreadable = {
+		.kind = DISK_SIM_FAIL, .ops = 1U << DISK_READ, .result = -EIO};
+	struct trial *t = arg;
+	const char *names = "vol@s0";
+	struct rig_volume snapshot;
+	struct err err = {.code = 0};
+
+	rig_format(&t->rig);
+	assert_int_equal(rig_open(&t->rig), 0);
+	assert_int_equal(pool_volume_create(t->rig.pool, "vol", &params, NULL), 0);
+	assert_int_equal(rig_volume_open(&t->rig, "vol", &t->volume), 0);
+	t->now[0] = 1;
+	fill(t->page, 1);
+	assert_int_equal(rig_io(&t->volume, BLOCK_WRITE, 0, t->page, RIG_BLOCK), 0);
+	assert_int_equal(disk_sim_fault_add(t->rig.drives[0], &unreadable), 0);
+	fill(t->page, 2);
+	assert_int_equal(rig_io(&t->volume, BLOCK_WRITE, 512, t->page, 512), 0);
+	assert_int_equal(pool_snapshot_create(t->rig.pool, &names, 1, &err), -EIO);
+	assert_non_null(strstr(err.text, "'vol'"));
+	assert_int_equal(pool_snapshot_find(t->rig.pool, names, &(struct pool_snapshot_info){0}),
+			 -ENOENT);
+	t->now[0] = 2;
+	assert_int_equal(rig_io(&t->volume, BLOCK_WRITE, 0, t->page, RIG_BLOCK), 0);
+	assert_int_equal(pool_snapshot_create(t->rig.pool, &names, 1, NULL), 0);
+	disk_sim_faults_clear(t->rig.drives[0]);
+	assert_int_equal(rig_volume_open(&t->rig, names, &snapshot), 0);
+	blocks_check(t, &snapshot, t->now);
+	rig_volume_close(&snapshot);
+	rig_volume_close(&t->volume);
+	assert_int_equal(rig_close(&t->rig), 0);
+}
+
+static void refused_when_a_block_is_in_part(void **state)
+{
+	struct trial *t = calloc(1, sizeof(*t));
+
+	ASSERT(t != NULL);
+	rig_init(&t->rig, 1, 1, 64 * MiB);
+	t->page = aligned_alloc(RIG_BLOCK, RIG_BLOCK);
+	ASSERT(t->page != NULL);
+	rig_run(&t->rig, part_main, t);
+	rig_fini(&t->rig);
+	free(t->page);
+	free(t);
+}
+
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(thousands_of_snapshots)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(thousands_of_snapshots),
+		cmocka_unit_test(refused_when_a_block_is_in_part),
+	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
