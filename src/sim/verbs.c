@@ -200,6 +200,9 @@ int work_verb(struct work *work, struct model_verb *verb)
 	struct err err = {.code = 0};
 	int r;
 
+	/* It could do nothing, and one whose end is not known would be forgotten for it. */
+	if (work_failing(work))
+		return -EIO;
 	work_event(work, &event);
 	work->world->context->report->ops++;
 	r = call(work, verb, &err);
