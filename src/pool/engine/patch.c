@@ -28,11 +28,25 @@ static struct list *bucket_of(struct pool *pool, const struct volume *volume, ui
 				    58];
 }
 
+/* What a partial block is read with: behind the patches, one for each. */
+struct rest {
+	struct device device;
+	struct patch *patch;
+	uint8_t *page;
+};
+
+static struct rest *rest_of(const struct pool *pool, const struct patch *patch)
+{
+	struct rest *rests = (void *)(pool->patches + PATCHES_MAX);
+
+	return &rests[patch - pool->patches];
+}
+
 int patches_init(struct pool *pool)
 {
 	uint8_t *pages = aligned_alloc(PAGE_BYTES, (size_t)PATCHES_MAX * PAGE_BYTES);
 
-	pool->patches = calloc(PATCHES_MAX, sizeof(*pool->patches));
+	pool->patches = calloc(PATCHES_MAX, sizeof(struct patch) + sizeof(struct rest));
 	list_init(&pool->patches_free);
 	for (size_t i = 0; i < ARRAY_SIZE(pool->patch_buckets); i++)
 		list_init(&pool->patch_buckets[i]);
@@ -97,12 +111,6 @@ static void whole_write(struct pool *pool, struct patch *patch, uint8_t *page)
 	buffer_give(pool, page);
 }
 
-struct rest {
-	struct device device;
-	struct patch *patch;
-	uint8_t *page;
-};
-
 static void rest_read(struct rio *rio)
 {
 	struct rest *rest = rio->data;
@@ -111,7 +119,6 @@ static void rest_read(struct rio *rio)
 	uint8_t *page = rest->page;
 	const int result = rio->result;
 
-	free(rest);
 	ASSERT(patch->merging);
 	if (patch->volume && result == 0) {
 		whole_write(pool, patch, page);
@@ -137,17 +144,11 @@ static void merge_start(struct pool *pool, struct patch *patch)
 		whole_write(pool, patch, page);
 		return;
 	}
-	/* One allocation for each partial block that has to be read: not the path of whole ones. */
-	rest = calloc(1, sizeof(*rest));
-	if (rest) {
-		rest->patch = patch;
-		rest->page = page;
-		rest->device.pool = pool;
-		rest->device.volume = patch->volume;
-		if (read_block(&rest->device, patch->block, page, rest_read, rest))
-			return;
-	}
-	free(rest);
+	rest = rest_of(pool, patch);
+	*rest = (struct rest){
+		.device = {.pool = pool, .volume = patch->volume}, .patch = patch, .page = page};
+	if (read_block(&rest->device, patch->block, page, rest_read, rest))
+		return;
 	patch->merging = false;
 	buffer_give(pool, page);
 }
