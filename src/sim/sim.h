@@ -6,6 +6,7 @@
  *   world.c         a pool on simulated drives                          model.c   what it must hold
  *   work.c, verbs.c requests and verbs on both                          check.c   one against other
  *   ops.c, crash.c, crash_seeds.c, short.c, sweep.c, barriers.c  the kinds of campaign
+ *   refuse.c        memory that is refused
  *
  * A run is one seed of one kind. It ends, or says why the seed failed and ends its process: nothing
  * is unwound, so that no check needs a way back. Everything is a function of the seed.

@@ -7,6 +7,7 @@
 #include <quoin/base_assert.h>
 
 #include "check.h"
+#include "refuse.h"
 #include "work.h"
 
 #define TAG "tag%u"
@@ -184,7 +185,9 @@ static void result_check(struct work *work, const struct model_verb *verb, const
 {
 	const struct sim_context *context = work->world->context;
 
-	if (work_failing(work) || (work->beyond && r < 0))
+	if (r < 0 && err->text[0] == '\0' && verb->kind != VERB_SYNC)
+		sim_fail(context, "verb %d was refused without a sentence: %d", verb->kind, r);
+	if (work_failing(work) || (work->beyond && r < 0) || (work->refusing && r == -ENOMEM))
 		return;
 	if (r == 0 && !legal(work, verb))
 		sim_fail(context, "verb %d was done and should have been refused", verb->kind);
@@ -205,16 +208,21 @@ int work_verb(struct work *work, struct model_verb *verb)
 		return -EIO;
 	work_event(work, &event);
 	work->world->context->report->ops++;
+	refuse_window(true);
 	r = call(work, verb, &err);
-	result_check(work, verb, &err, r);
+	refuse_window(false);
 	pool_status(work->world->pool, &status);
 	work->dead |= status.health == POOL_SUSPENDED;
-	if (status.health == POOL_SUSPENDED && !work->world->cut && !work->beyond)
+	result_check(work, verb, &err, r);
+	if (status.health == POOL_SUSPENDED && !work->world->cut && !work->beyond &&
+	    !work->refusing)
 		sim_fail(work->world->context, "the pool is suspended: %s", status.problem);
+	work->half |= r == -ENOMEM && verb->kind == VERB_ROLLBACK;
 	/* An error of a pool that goes on is a refusal; of one that is dead, a question. */
 	event = (struct model_event){
 		.kind = EVENT_VERB_END,
-		.result = r < 0 ? work->dead || work->world->cut ? -EIO : -ECANCELED : 0,
+		.result = r < 0 ? work->dead || work->half || work->world->cut ? -EIO : -ECANCELED
+				: 0,
 	};
 	work_event(work, &event);
 	return r;

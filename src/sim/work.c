@@ -8,6 +8,7 @@
 #include <quoin/base_assert.h>
 
 #include "check.h"
+#include "refuse.h"
 #include "work.h"
 
 struct work *work_new(struct world *world, struct model *model)
@@ -52,6 +53,7 @@ static void event_tell(const struct work *work, const struct model_event *e)
 
 uint32_t work_event(struct work *work, struct model_event *event)
 {
+	const bool window = refuse_window(false);
 	uint32_t write;
 
 	event->clock = *work->world->sequence;
@@ -70,6 +72,7 @@ uint32_t work_event(struct work *work, struct model_event *event)
 	write = model_apply(work->model, event);
 	if (!work->journaling)
 		free(event->values);
+	refuse_window(window);
 	return write;
 }
 
@@ -79,7 +82,7 @@ bool work_failing(const struct work *work)
 
 	if (work->world->cut || work->dead)
 		return true;
-	if (!work->beyond)
+	if (!work->beyond && !work->refusing)
 		return false;
 	pool_status(work->world->pool, &status);
 	return status.health == POOL_SUSPENDED;

@@ -46,6 +46,8 @@ struct work {
 	bool beyond;	  /* drives fail and no copies are left */
 	bool limits;	  /* quotas or reservations were set */
 	bool dead;	  /* the pool takes no changes any more */
+	bool refusing;	  /* the pool's memory may be refused */
+	bool half;	  /* a rollback may have come half the way */
 	uint64_t refused; /* writes that found no space */
 };
 

@@ -6,6 +6,7 @@
 #include <quoin/base_assert.h>
 #include <quoin/pool_inspect.h>
 
+#include "refuse.h"
 #include "world.h"
 
 #define TURNS_MAX 40000000
@@ -180,10 +181,14 @@ int world_open(struct world *world, const struct world_opening *how, struct err 
 		.read_only = how->read_only,
 		.seed = random_u64(&world->random) | 1,
 	};
+	int r;
 
 	world->context->report->imports++;
 	drives_of(world, drives, &params.drive_count);
-	return pool_open(&params, &world->pool, err);
+	refuse_window(true);
+	r = pool_open(&params, &world->pool, err);
+	refuse_window(false);
+	return r;
 }
 
 int world_close(struct world *world, enum pool_closing how)
