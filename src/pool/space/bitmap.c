@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The pages of the segments' bitmaps, and what an import finds in them. */
-#include <stdlib.h>
 #include <string.h>
 
 #include <quoin/base_assert.h>
@@ -73,12 +72,9 @@ void space_loaded(struct space *space)
 
 		if (segment == NULL || cell->stale_bits == NULL)
 			continue;
-		stale += segment->used - segment->refs;
-		if (segment->used == segment->refs) {
-			free(cell->stale_bits);
-			cell->stale_bits = NULL;
+		if (segment->used == segment->refs)
 			continue;
-		}
+		stale += segment->used - segment->refs;
 		for (size_t i = 0; i < BITMAP_WORDS((size_t)segment->slot_count); i++)
 			cell->stale_bits[i] = segment->used_bits[i] & ~segment->ref_bits[i];
 	}

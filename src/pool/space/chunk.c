@@ -5,6 +5,7 @@
 
 #include <quoin/base_assert.h>
 #include <quoin/base_bitmap.h>
+#include <quoin/base_math.h>
 
 #include "space/private.h"
 
@@ -274,4 +275,31 @@ void space_total_update(struct space *space)
 	for (unsigned group = 0; group < space->group_count; group++)
 		chunks += group_chunks(space, group);
 	space->sums.data_total = chunks * space->chunk_slots;
+}
+
+/* A group's mirrors come to as many as its least drive has chunks; what others have more may be
+ * metadata's, two chunks a segment. */
+static uint64_t group_most(const struct space_params *params, unsigned group)
+{
+	uint64_t least = UINT64_MAX;
+	uint64_t sum = 0;
+	unsigned width = 0;
+
+	for (unsigned i = 0; i < params->drive_count; i++) {
+		if (params->drives[i].group != group)
+			continue;
+		least = MIN(least, (uint64_t)params->drives[i].chunk_count);
+		sum += params->drives[i].chunk_count;
+		width++;
+	}
+	return width == 0 ? 0 : least + div_round_up(sum - least * width, SPACE_COPIES_META);
+}
+
+uint64_t space_segments_most(const struct space_params *params)
+{
+	uint64_t count = 0;
+
+	for (unsigned group = 0; group < SPACE_GROUPS_MAX; group++)
+		count += group_most(params, group);
+	return MIN(count, (uint64_t)SPACE_SEGMENTS_MAX);
 }

@@ -15,18 +15,17 @@
 #define SPACE_LANES (SPACE_GROUPS_MAX + 1)
 #define SPACE_LANE_META SPACE_GROUPS_MAX
 #define SPACE_HEAP_NONE UINT32_MAX
+#define MALLOC_OVERHEAD 16 /* of one allocation, at most */
 #define SPACE_SLOT_WORDS (SEGMENT_BITMAPS_MAX * BITMAP_PAGE_SLOTS / 64)
 
-#define FREED_BLOCK_SLOTS 509 /* a block is 4 KiB */
-#define FREED_FAN_BITS 6      /* lists are put in order by so many bits of the segment at a time */
-#define FREED_FAN (1U << FREED_FAN_BITS)
+#define FREED_STAGE 16384 /* slots that are put in order at a time */
+#define FREED_GAPS 4048	  /* bytes; a block is 4 KiB */
 
 struct cell {
 	struct segment segment;
-	uint32_t heap_index; /* SPACE_HEAP_NONE: not in the heap */
-	/* From an import: used, but not ref. Allocated when loaded, as space_loaded() cannot fail.
-	 */
-	uint64_t *stale_bits;
+	uint32_t heap_index;   /* SPACE_HEAP_NONE: not in the heap */
+	struct list releasing; /* freed_block.node: their next slot is here; else empty */
+	uint64_t *stale_bits;  /* freed slots that are in no list; NULL where used_bits is */
 };
 
 struct lane {
@@ -46,21 +45,37 @@ struct drive_chunks {
 	uint64_t *taken;
 };
 
+/*
+ * Ascending slots, each but the first as its distance to the one before: 7 bits a byte, the lowest
+ * first, all bytes but the last with the highest bit set. A slot here is `segment << slot_bits |
+ * slot`, so that slots of neighbouring segments are close.
+ */
 struct freed_block {
 	struct list node;
-	size_t count;
-	uint64_t vaddrs[FREED_BLOCK_SLOTS];
+	uint64_t slot; /* the first; while it is released, the next */
+	uint16_t used; /* bytes of gaps */
+	uint16_t at;   /* released up to here */
+	uint8_t gaps[FREED_GAPS];
 };
 
 struct freed_list {
-	struct list blocks; /* all but the last are full */
-	size_t count;
+	struct list blocks;
+	size_t count;	 /* slots in blocks and in `stage` */
+	uint64_t *stage; /* FREED_STAGE slots, in any order; NULL for a list that only waits */
+	size_t staged;
 };
 
 struct freed {
-	size_t max;
+	size_t max; /* slots that surely find room */
+	size_t block_count;
+	size_t block_slots; /* that a block surely has room for */
+	unsigned slot_bits;
+	bool surely_enough; /* for all slots there are */
+	bool spilled;	    /* since then stale bits have more than what an import found */
 	struct freed_block *memory;
+	uint64_t *stages; /* of the two lists, and one for sorting */
 	struct list idle;
+	size_t idle_count;
 	struct freed_list active, frozen;
 	struct freed_list waiting[SPACE_KEEP]; /* a ring */
 	unsigned oldest;
@@ -139,7 +154,8 @@ void space_columns_take(struct space *space, const struct segment *segment);
 void space_total_update(struct space *space);
 
 /* freed.c */
-MUST_CHECK int space_freed_init(struct freed *freed, size_t freed_max);
+MUST_CHECK int space_freed_init(struct freed *freed, const struct space_params *params);
+uint64_t space_freed_memory(const struct space_params *params);
 void space_freed_fini(struct freed *freed);
 void space_freed_add(struct space *space, struct freed_list *list, uint64_t vaddr);
 

@@ -9,6 +9,21 @@
 
 #include "space/private.h"
 
+#define SEGMENT_BITS 3 /* of each slot: used, ref, stale */
+
+/* Heaps grow by doubling, and a moment long both are there. */
+uint64_t space_memory(const struct space_params *params)
+{
+	const uint64_t bits = BITMAP_WORDS(UINT64_C(1) << (params->chunk_shift - PAGE_SHIFT));
+	const uint64_t segment = SEGMENT_BITS * bits * sizeof(uint64_t) + sizeof(struct cell) +
+				 3 * sizeof(struct cell *) + 2 * MALLOC_OVERHEAD;
+	uint64_t bytes = sizeof(struct space) + space_freed_memory(params);
+
+	for (unsigned i = 0; i < params->drive_count; i++)
+		bytes += params->drives[i].chunk_count / 8 + 2 * sizeof(uint64_t) + MALLOC_OVERHEAD;
+	return bytes + space_segments_most(params) * segment;
+}
+
 int space_new(const struct space_params *params, struct space **ret_space)
 {
 	struct space *space;
@@ -26,7 +41,7 @@ int space_new(const struct space_params *params, struct space **ret_space)
 	space->turn_left = SPACE_STRIPE_SLOTS;
 	err = space_drives_init(space, params);
 	if (err == 0)
-		err = space_freed_init(&space->freed, params->freed_max);
+		err = space_freed_init(&space->freed, params);
 	if (err != 0) {
 		space_free(space);
 		return err;
@@ -39,9 +54,7 @@ static void cell_free(struct cell *cell)
 {
 	if (cell == NULL)
 		return;
-	free(cell->segment.used_bits);
-	free(cell->segment.ref_bits);
-	free(cell->stale_bits);
+	free(cell->segment.used_bits); /* the other two are behind it */
 	free(cell);
 }
 
@@ -115,13 +128,15 @@ static MUST_CHECK int cell_new(const struct space *space, bool bits, struct cell
 		return -ENOMEM;
 	cell->heap_index = SPACE_HEAP_NONE;
 	cell->segment.slot_count = space->chunk_slots;
+	list_init(&cell->releasing);
 	if (bits) {
-		cell->segment.used_bits = calloc(words, sizeof(uint64_t));
-		cell->segment.ref_bits = calloc(words, sizeof(uint64_t));
-		if (cell->segment.used_bits == NULL || cell->segment.ref_bits == NULL) {
+		cell->segment.used_bits = calloc(SEGMENT_BITS * words, sizeof(uint64_t));
+		if (cell->segment.used_bits == NULL) {
 			cell_free(cell);
 			return -ENOMEM;
 		}
+		cell->segment.ref_bits = cell->segment.used_bits + words;
+		cell->stale_bits = cell->segment.ref_bits + words;
 	}
 	*ret_cell = cell;
 	return 0;
@@ -187,10 +202,8 @@ int space_segment_load(struct space *space, uint32_t id, const struct segment_re
 	segment->birth_ckpt = record->birth_ckpt;
 	memcpy(segment->columns, record->columns, sizeof(segment->columns));
 	memcpy(segment->bitmaps, record->bitmaps, sizeof(segment->bitmaps));
-	if (segment->used_bits != NULL) {
-		cell->stale_bits = calloc(BITMAP_WORDS(segment->slot_count), sizeof(uint64_t));
-		err = cell->stale_bits == NULL ? -ENOMEM : space_lane_reserve(space, cell);
-	}
+	if (segment->used_bits != NULL)
+		err = space_lane_reserve(space, cell);
 	if (err != 0) {
 		cell_free(cell);
 		return err;

@@ -3,16 +3,18 @@
  * Space: which chunks of which drives form which segments, which slots of them are taken, and what
  * becomes free when. No I/O here; the checkpoint reads and writes the tables.
  *
- * Every slot of a data or meta segment has two bits:
- *   used  may not be handed out: in a tree of this or one of the last SPACE_KEEP checkpoints, in
- * the log, being written, or being discarded on the drive; ref   the trees of the checkpoint that
- * is being made refer to it. Goes to disk. A slot's way: alloc (used) -> ref when a checkpoint's
- * trees take it in -> unref by a later one, or superseded before any tree had it -> kept until
- * SPACE_KEEP more checkpoints are committed -> free.
+ * Every slot of a data or meta segment has three bits:
+ *   used   may not be handed out: in a tree of this or one of the last SPACE_KEEP checkpoints, in
+ *          the log, being written, or being discarded on the drive
+ *   ref    the trees of the checkpoint that is being made refer to it. Goes to disk
+ *   stale  let go, and in no list (below)
+ * A slot's way: alloc (used) -> ref when a checkpoint's trees take it in -> unref by a later one,
+ * or superseded before any tree had it -> kept until SPACE_KEEP more checkpoints are committed ->
+ * free.
  *
  * Freed slots are gathered in lists: `active` (superseded since the last freeze), `frozen` (what
  * the checkpoint under way frees), and one for each of the last SPACE_KEEP checkpoints. Their
- * memory is one pool of blocks, sized at start.
+ * memory is one pool of blocks, sized at start. What finds no room there is marked stale.
  *
  * A drive *group* is a set of drives that mirror each other (often just one). A data segment lies
  * in one group, with a column on each of its drives. A meta or log segment always has at least two
@@ -63,10 +65,16 @@ struct space_params {
 	uint8_t chunk_shift;
 	unsigned drive_count;
 	const struct space_drive *drives; /* copied */
-	size_t freed_max;		  /* slots in all lists together */
+	size_t freed_max;		  /* slots that all lists together have room for */
 };
 
 struct space;
+
+/* Segments there can be, as long as drives of a group are online together. */
+uint64_t space_segments_most(const struct space_params *params);
+
+/* What space_new() takes, with so many. */
+uint64_t space_memory(const struct space_params *params);
 
 MUST_CHECK int space_new(const struct space_params *params, struct space **ret_space);
 void space_free(struct space *space);
@@ -143,8 +151,15 @@ bool space_is_ref(const struct space *space, uint64_t vaddr);
 /* A recorded slot that no tree has, and now no tree will. */
 void space_supersede(struct space *space, uint64_t vaddr);
 
-/* How many more slots may be freed before the lists are full. Budgeted work stops in time. */
+/*
+ * How many more slots may be freed before the lists are full. Budgeted work stops in time. What is
+ * freed beyond that is not lost, but waits longer than it would have to.
+ */
 size_t space_freed_room(const struct space *space);
+
+/* Who makes work for the lists asks: at SOME a checkpoint helps, at FULL nothing should begin. */
+enum space_pressure { SPACE_PRESSURE_NONE, SPACE_PRESSURE_SOME, SPACE_PRESSURE_FULL };
+enum space_pressure space_freed_pressure(const struct space *space);
 
 /* The active list becomes the frozen one's beginning. */
 void space_freeze(struct space *space);

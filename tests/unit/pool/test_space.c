@@ -312,6 +312,61 @@ static void long_runs_are_offered(void **state)
 	space_free(space);
 }
 
+#define LARGE_SLOTS 4096
+#define LARGE_SEGMENTS 30
+
+static void let_go_of_all(struct space *space, unsigned step)
+{
+	for (uint32_t id = 1; id <= LARGE_SEGMENTS; id++) {
+		for (unsigned i = 0; i < LARGE_SLOTS; i++)
+			space_supersede(space, vaddr_make(id, (uint64_t)i * step % LARGE_SLOTS));
+	}
+}
+
+static uint64_t freeing(const struct space *space)
+{
+	struct space_sums sums;
+
+	space_sums(space, &sums);
+	return sums.freeing;
+}
+
+/* What the lists have no room for is not handed out too early, and not forgotten either. */
+static void more_than_the_lists_hold(void **state)
+{
+	const struct space_drive drive = {.chunk_count = 40, .usable = true};
+	const struct space_params params = {
+		.chunk_shift = 24, .drive_count = 1, .drives = &drive, .freed_max = 1000};
+	const uint64_t all = (uint64_t)LARGE_SLOTS * LARGE_SEGMENTS;
+	struct space *space;
+	uint64_t vaddr;
+
+	assert_int_equal(space_new(&params, &space), 0);
+	for (unsigned i = 0; i < LARGE_SEGMENTS; i++)
+		add(space, SEGMENT_DATA, 0);
+	for (unsigned times = 0; times < 2; times++) {
+		while (space_alloc(space, SEGMENT_DATA, LARGE_SLOTS, &vaddr) > 0)
+			;
+		assert_int_equal(space_freed_room(space), 1000);
+		let_go_of_all(space, times == 0 ? 1 : 997);
+		assert_int_equal(freeing(space), all);
+		assert_int_equal(space_freed_room(space), 0);
+		assert_int_equal(space_freed_pressure(space), SPACE_PRESSURE_FULL);
+		space_freeze(space);
+		for (unsigned i = 0; i < SPACE_KEEP; i++)
+			space_commit(space, NULL, NULL);
+		assert_int_equal(space_alloc(space, SEGMENT_DATA, 1, &vaddr), 0);
+		space_commit(space, NULL, NULL);
+		assert_in_range(freeing(space), 1, all - 1);
+		space_commit(space, NULL, NULL);
+		assert_int_equal(freeing(space), 0);
+		assert_int_equal(space_freed_pressure(space), SPACE_PRESSURE_NONE);
+		for (uint32_t id = 1; id <= LARGE_SEGMENTS; id++)
+			assert_int_equal(space_segment(space, id)->used, 0);
+	}
+	space_free(space);
+}
+
 /* A record that names a segment of a checkpoint to come would be damage after a crash. */
 static void withheld_until_the_commit(void **state)
 {
@@ -345,6 +400,7 @@ int main(void)
 		cmocka_unit_test(groups_take_turns),
 		cmocka_unit_test(refs_make_dirty),
 		cmocka_unit_test(long_runs_are_offered),
+		cmocka_unit_test(more_than_the_lists_hold),
 		cmocka_unit_test(withheld_until_the_commit),
 		cmocka_unit_test(single_slots_add_up),
 	};
