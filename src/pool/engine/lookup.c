@@ -21,16 +21,12 @@ static int volume_lookup(struct volume *volume, uint64_t block, uint8_t ret_entr
 	const struct delta *frozen = &pool->deltas[!pool->active];
 	const struct delta_range *cut = newest_cut(delta_cut(active, volume->id, block),
 						   delta_cut(frozen, volume->id, block));
-	const uint8_t *point = delta_point(active, volume->id, block);
 	int error;
 
-	if (!point)
-		point = delta_point(frozen, volume->id, block);
-	if (point) {
-		if (entry_vaddr(point) == 0 || (cut && entry_seq(point) <= cut->seq))
+	if (delta_point(active, volume->id, block, ret_entry) ||
+	    delta_point(frozen, volume->id, block, ret_entry)) {
+		if (entry_vaddr(ret_entry) == 0 || (cut && entry_seq(ret_entry) <= cut->seq))
 			memset(ret_entry, 0, ENTRY_BYTES);
-		else
-			memcpy(ret_entry, point, ENTRY_BYTES);
 		return 0;
 	}
 	if (cut && !cut->carried) {

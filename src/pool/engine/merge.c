@@ -19,11 +19,11 @@ struct merger {
 	struct checkpointer *c;
 	struct pool *pool;
 	const struct delta *frozen;
-	struct merge_point *points;
 	struct merge_range *ranges;
 	uint64_t *edges;
 	struct snapshot **cuts; /* by volume, then epoch */
 	size_t cut, cut_count;
+
 
 	/* Of the volume under way: its part of pool->order. */
 	struct volume *volume;
@@ -90,11 +90,11 @@ static const struct delta_record *version(const struct merger *m, uint32_t i, ui
 {
 	const struct delta_record *records = m->frozen->records;
 	const uint32_t *order = m->pool->order;
-	const uint64_t key = records[order[i]].key;
+	const uint64_t key = delta_record_key(&records[order[i]]);
 	const struct delta_record *found = NULL;
 
-	for (; i < m->end && records[order[i]].key == key; i++) {
-		const uint32_t epoch = entry_epoch(records[order[i]].entry);
+	for (; i < m->end && delta_record_key(&records[order[i]]) == key; i++) {
+		const uint32_t epoch = delta_record_epoch(&records[order[i]]);
 
 		if (epoch > after && epoch <= upto)
 			found = &records[order[i]];
@@ -103,6 +103,7 @@ static const struct delta_record *version(const struct merger *m, uint32_t i, ui
 	return found;
 }
 
+/* The numbers of the pass's records go where the sort is done. */
 static size_t points_make(struct merger *m, bool cuts, uint32_t after, uint32_t upto)
 {
 	size_t count = 0;
@@ -114,16 +115,38 @@ static size_t points_make(struct merger *m, bool cuts, uint32_t after, uint32_t 
 
 		if (!r)
 			continue;
-		block = delta_key_block(r->key);
+		block = delta_key_block(delta_record_key(r));
 		if (block >= m->volume->next.size_bytes / PAGE_BYTES ||
-		    (cuts && cut_seq(m, block, after, upto) > entry_seq(r->entry))) {
-			if (entry_vaddr(r->entry) != 0)
-				space_supersede(m->pool->space, entry_vaddr(r->entry));
+		    (cuts && cut_seq(m, block, after, upto) > delta_record_seq(r))) {
+			if (delta_record_vaddr(r) != 0)
+				space_supersede(m->pool->space, delta_record_vaddr(r));
 			continue;
 		}
-		m->points[count++] = (struct merge_point){block, r->entry};
+		m->pool->order_scratch[count++] = (uint32_t)(r - m->frozen->records);
 	}
 	return count;
+}
+
+struct pass {
+	struct map_merge merge;
+	const struct merger *m;
+};
+
+static const struct delta_record *pass_record(const struct map_merge *merge, size_t point)
+{
+	const struct merger *m = ((const struct pass *)(const void *)merge)->m;
+
+	return &m->frozen->records[m->pool->order_scratch[point]];
+}
+
+static uint64_t pass_block(const struct map_merge *merge, size_t point)
+{
+	return delta_key_block(delta_record_key(pass_record(merge, point)));
+}
+
+static void pass_entry(const struct map_merge *merge, size_t point, uint8_t ret_entry[ENTRY_BYTES])
+{
+	delta_record_entry(pass_record(merge, point), ret_entry);
 }
 
 /* What was not done of the ranges lives on in the active delta and its log. */
@@ -163,32 +186,37 @@ static void give_way(struct map_merge *merge)
 	fiber_yield();
 }
 
-static int pass(struct merger *m, uint32_t after, uint32_t upto, bool head)
+static int pass_merge(struct merger *m, uint32_t after, uint32_t upto, bool head)
 {
 	const size_t range_count = ranges_make(m, after, upto);
 	const bool carry = head && range_count <= RANGE_CARRY_ROOM &&
 			   pool_delta(m->pool)->range_count < RANGES_CARRIED_MAX;
 	struct volume_sink sink;
-	struct map_merge merge = {
-		.pages = m->pool->pages,
-		.block_count = m->volume->next.size_bytes / PAGE_BYTES,
-		.epoch = upto,
-		.points = m->points,
-		.point_count = points_make(m, range_count > 0, after, upto),
-		.ranges = m->ranges,
-		.range_count = range_count,
-		.range_pages_max = carry ? RANGE_PAGES : 0,
-		.pause = give_way,
+	struct pass pass = {
+		.merge =
+			{
+				.pages = m->pool->pages,
+				.block_count = m->volume->next.size_bytes / PAGE_BYTES,
+				.epoch = upto,
+				.point_count = points_make(m, range_count > 0, after, upto),
+				.point_block = pass_block,
+				.point_entry = pass_entry,
+				.ranges = m->ranges,
+				.range_count = range_count,
+				.range_pages_max = carry ? RANGE_PAGES : 0,
+				.pause = give_way,
+			},
+		.m = m,
 	};
 	int r;
 
-	if (merge.point_count == 0 && range_count == 0)
+	if (pass.merge.point_count == 0 && range_count == 0)
 		return 0;
 	r = volume_sink_init(&sink, m->volume);
 	if (r < 0)
 		return r;
-	merge.sink = &sink.sink;
-	r = map_merge(&merge, &m->volume->next.root);
+	pass.merge.sink = &sink.sink;
+	r = map_merge(&pass.merge, &m->volume->next.root);
 	if (r == 0)
 		r = volume_sink_flush(&sink);
 	volume_sink_fini(&sink);
@@ -266,13 +294,13 @@ static int volume_merge(struct merger *m)
 	int r;
 
 	while ((cut = cut_next(m)) != NULL) {
-		r = pass(m, after, cut->rec.epoch, false);
+		r = pass_merge(m, after, cut->rec.epoch, false);
 		if (r < 0)
 			return r;
 		materialize(m->volume, cut);
 		after = cut->rec.epoch;
 	}
-	return pass(m, after, m->c->epoch, true);
+	return pass_merge(m, after, m->c->epoch, true);
 }
 
 static bool touched(const struct merger *m)
@@ -299,8 +327,8 @@ static int volumes_merge(struct merger *m)
 		int r = 0;
 
 		m->first = at;
-		while (at < m->frozen->count &&
-		       delta_key_volume(m->frozen->records[m->pool->order[at]].key) == id)
+		while (at < m->frozen->count && delta_key_volume(delta_record_key(
+						&m->frozen->records[m->pool->order[at]])) == id)
 			at++;
 		m->end = at;
 		m->volume = volume_at(m->pool, id);
@@ -318,17 +346,15 @@ int checkpoint_merge(struct checkpointer *c)
 	struct merger m = {.c = c, .pool = pool, .frozen = &pool->deltas[!pool->active]};
 	int r = -ENOMEM;
 
-	m.points = calloc(MAX(m.frozen->count, 1U), sizeof(*m.points));
 	m.ranges = calloc(2 * DELTA_RANGES_MAX, sizeof(*m.ranges));
 	m.edges = calloc(2 * DELTA_RANGES_MAX, sizeof(*m.edges));
-	if (m.points && m.ranges && m.edges)
+	if (m.ranges && m.edges)
 		r = cuts_gather(&m);
 	if (r == 0) {
 		delta_sort(m.frozen, pool->order, pool->order_scratch, sort_pause, NULL);
 		r = volumes_merge(&m);
 	}
 	free(m.cuts);
-	free(m.points);
 	free(m.ranges);
 	free(m.edges);
 	return r;

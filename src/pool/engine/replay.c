@@ -193,6 +193,9 @@ static int apply_write(struct replay *r, struct volume *volume, const struct log
 	const uint64_t vaddr = entry_vaddr(record->entry);
 	uint64_t old = 0;
 
+	/* Of these the delta keeps nothing; no version writes any. */
+	if (le32_get(record->entry + DELTA_ENTRY_HEAD) != 0)
+		return -EUCLEAN;
 	if (vaddr != 0 && space_claim(pool->space, vaddr) < 0)
 		return -EUCLEAN;
 	if (pool_delta(pool)->count == pool_delta(pool)->capacity)

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The delta: a hash table with chaining over an array that fills from the front. */
+/*
+ * The delta: an array that fills from the front, and an index with open addressing, in which the
+ * newest record of each block is found. A place of the index has the record's number, and some bits
+ * of the hash, so that other records are seldom looked at. It is never more than three quarters
+ * full, so a search ends soon at a place that is empty.
+ */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -12,18 +17,27 @@
 #define RADIX_BUCKETS (1U << RADIX_BITS)
 #define RADIX_PASSES 6 /* 66 bits: the whole key */
 
-static unsigned hash_bits(uint32_t capacity)
+#define NUMBER_BITS 24
+#define NUMBER_MASK ((1U << NUMBER_BITS) - 1)
+
+static uint64_t index_places(uint32_t capacity)
 {
-	return log2_u64(capacity) + 1;
+	return (uint64_t)capacity + capacity / 3 + 2;
+}
+
+uint64_t delta_memory(uint32_t capacity)
+{
+	return capacity * sizeof(struct delta_record) + index_places(capacity) * sizeof(uint32_t);
 }
 
 int delta_init(struct delta *delta, uint32_t capacity)
 {
 	ASSERT_U64(capacity, >, 0);
-	*delta = (struct delta){.capacity = capacity, .hash_shift = 64 - hash_bits(capacity)};
+	ASSERT_U64(capacity, <=, DELTA_RECORDS_LIMIT);
+	*delta = (struct delta){.capacity = capacity, .places = (uint32_t)index_places(capacity)};
 	delta->records = calloc(capacity, sizeof(*delta->records));
-	delta->heads = calloc(UINT64_C(1) << hash_bits(capacity), sizeof(*delta->heads));
-	if (delta->records && delta->heads)
+	delta->index = calloc(delta->places, sizeof(*delta->index));
+	if (delta->records && delta->index)
 		return 0;
 	delta_fini(delta);
 	return -ENOMEM;
@@ -32,15 +46,60 @@ int delta_init(struct delta *delta, uint32_t capacity)
 void delta_fini(struct delta *delta)
 {
 	free(delta->records);
-	free(delta->heads);
+	free(delta->index);
 	delta->records = NULL;
-	delta->heads = NULL;
+	delta->index = NULL;
 }
 
-static uint32_t *head_of(const struct delta *delta, uint64_t key)
+/* --- The index ------------------------------------------------------------------------------- */
+
+static uint64_t hash(uint64_t key)
 {
 	/* Multiplication by the golden ratio's bits (Knuth, TAOCP 3, 6.4). */
-	return &delta->heads[(key * UINT64_C(0x9e3779b97f4a7c15)) >> delta->hash_shift];
+	return key * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+/* Where the search for a key begins. */
+static uint32_t home(const struct delta *delta, uint64_t key)
+{
+	return (uint32_t)((hash(key) >> 32) * delta->places >> 32);
+}
+
+static uint32_t place_after(const struct delta *delta, uint32_t place)
+{
+	return place + 1 == delta->places ? 0 : place + 1;
+}
+
+static uint32_t tag(uint64_t key)
+{
+	return (uint32_t)hash(key) & ~NUMBER_MASK;
+}
+
+/* The place of the block's newest record, or the empty one where it belongs. */
+static uint32_t *find(const struct delta *delta, uint64_t key)
+{
+	uint32_t place = home(delta, key);
+
+	for (;; place = place_after(delta, place)) {
+		const uint32_t at = delta->index[place];
+
+		if (at == 0 || ((at & ~NUMBER_MASK) == tag(key) &&
+				delta_record_key(&delta->records[(at & NUMBER_MASK) - 1]) == key))
+			return &delta->index[place];
+	}
+}
+
+static struct delta_record *record_at(const struct delta *delta, uint32_t at)
+{
+	return at == 0 ? NULL : &delta->records[(at & NUMBER_MASK) - 1];
+}
+
+/* Everything goes, so whatever follows a record's home up to an empty place may go with it. */
+static void index_clear(struct delta *delta, uint64_t key)
+{
+	for (uint32_t place = home(delta, key); delta->index[place] != 0;
+	     place = place_after(delta, place))
+		delta->index[place] = 0;
 }
 
 void delta_clear(struct delta *delta)
@@ -48,45 +107,53 @@ void delta_clear(struct delta *delta)
 	/* Few records: undo them one by one rather than sweep the whole table. */
 	if (delta->count < delta->capacity / 16) {
 		for (uint32_t i = 0; i < delta->count; i++)
-			*head_of(delta, delta->records[i].key) = 0;
+			index_clear(delta, delta_record_key(&delta->records[i]));
 	} else {
-		memset(delta->heads, 0, sizeof(*delta->heads) << (64 - delta->hash_shift));
+		memset(delta->index, 0, delta->places * sizeof(*delta->index));
 	}
 	delta->count = 0;
 	delta->range_count = 0;
 }
 
-/* The newest version: chains grow at the front. */
-static struct delta_record *newest(const struct delta *delta, uint64_t key)
-{
-	uint32_t at = *head_of(delta, key);
+/* --- Points and ranges ------------------------------------------------------------------------ */
 
-	while (at != 0 && delta->records[at - 1].key != key)
-		at = delta->records[at - 1].next;
-	return at == 0 ? NULL : &delta->records[at - 1];
+void delta_record_entry(const struct delta_record *record, uint8_t ret_entry[ENTRY_BYTES])
+{
+	memcpy(ret_entry, record->entry, DELTA_ENTRY_HEAD);
+	memset(ret_entry + DELTA_ENTRY_HEAD, 0, ENTRY_BYTES - DELTA_ENTRY_BYTES);
+	memcpy(ret_entry + ENTRY_BYTES - CHECK_BYTES, record->entry + DELTA_ENTRY_HEAD,
+	       CHECK_BYTES);
+}
+
+static void entry_put(struct delta_record *record, const uint8_t entry[ENTRY_BYTES])
+{
+	memcpy(record->entry, entry, DELTA_ENTRY_HEAD);
+	memcpy(record->entry + DELTA_ENTRY_HEAD, entry + ENTRY_BYTES - CHECK_BYTES, CHECK_BYTES);
 }
 
 enum delta_result delta_insert(struct delta *delta, uint32_t volume, uint64_t block,
 			       const uint8_t entry[ENTRY_BYTES], uint64_t *ret_old)
 {
 	const uint64_t key = delta_key(volume, block);
-	struct delta_record *record = newest(delta, key);
-	uint32_t *head = head_of(delta, key);
+	uint32_t *place = find(delta, key);
+	struct delta_record *record = record_at(delta, *place);
 
+	ASSERT_U64(volume, <=, UINT16_MAX);
+	ASSERT_U64(le32_get(entry + DELTA_ENTRY_HEAD), ==, 0); /* salt, prop: it has none */
 	if (record) {
-		ASSERT_U64(entry_epoch(record->entry), <=, entry_epoch(entry));
-		if (entry_epoch(record->entry) == entry_epoch(entry)) {
-			*ret_old = entry_vaddr(record->entry);
-			memcpy(record->entry, entry, ENTRY_BYTES);
+		ASSERT_U64(delta_record_epoch(record), <=, entry_epoch(entry));
+		if (delta_record_epoch(record) == entry_epoch(entry)) {
+			*ret_old = delta_record_vaddr(record);
+			entry_put(record, entry);
 			return DELTA_REPLACED;
 		}
 	}
 	ASSERT_U64(delta->count, <, delta->capacity);
 	record = &delta->records[delta->count++];
-	record->key = key;
-	record->next = *head;
-	memcpy(record->entry, entry, ENTRY_BYTES);
-	*head = delta->count;
+	le40_put(record->key, block);
+	le16_put(record->key + 5, (uint16_t)volume);
+	entry_put(record, entry);
+	*place = tag(key) | delta->count;
 	return DELTA_ADDED;
 }
 
@@ -97,12 +164,16 @@ void delta_range_insert(struct delta *delta, const struct delta_range *range)
 	delta->ranges[delta->range_count++] = *range;
 }
 
-const uint8_t *delta_point(const struct delta *delta, uint32_t volume, uint64_t block)
+bool delta_point(const struct delta *delta, uint32_t volume, uint64_t block,
+		 uint8_t ret_entry[ENTRY_BYTES])
 {
+	const uint64_t key = delta_key(volume, block);
 	const struct delta_record *record =
-		delta->count > 0 ? newest(delta, delta_key(volume, block)) : NULL;
+		delta->count > 0 ? record_at(delta, *find(delta, key)) : NULL;
 
-	return record ? record->entry : NULL;
+	if (record)
+		delta_record_entry(record, ret_entry);
+	return record != NULL;
 }
 
 const struct delta_range *delta_cut(const struct delta *delta, uint32_t volume, uint64_t block)
@@ -119,9 +190,12 @@ const struct delta_range *delta_cut(const struct delta *delta, uint32_t volume, 
 	return best;
 }
 
+/* --- Order ------------------------------------------------------------------------------------ */
+
 static unsigned digit(const struct delta *delta, uint32_t index, unsigned pass)
 {
-	return (unsigned)(delta->records[index].key >> (pass * RADIX_BITS)) & (RADIX_BUCKETS - 1);
+	return (unsigned)(delta_record_key(&delta->records[index]) >> (pass * RADIX_BITS)) &
+	       (RADIX_BUCKETS - 1);
 }
 
 /* One stable pass of the radix sort. False: all records have the same digit, nothing was moved. */

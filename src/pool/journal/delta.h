@@ -21,12 +21,14 @@
 #define DELTA_RANGES_MAX 1024
 #define DELTA_BLOCK_BITS 40
 
+/* Bytes, because there are so many of them: the key in 7, an entry without salt and prop. */
+#define DELTA_ENTRY_HEAD 16 /* vaddr, seq, epoch: where they are in an entry; then the check */
+#define DELTA_ENTRY_BYTES (DELTA_ENTRY_HEAD + CHECK_BYTES)
 struct delta_record {
-	uint64_t key;  /* volume << 40 | block */
-	uint32_t next; /* in its hash chain: index + 1, 0 = end */
-	uint32_t unused;
-	uint8_t entry[ENTRY_BYTES];
+	uint8_t key[7]; /* volume << 40 | block */
+	uint8_t entry[DELTA_ENTRY_BYTES];
 };
+#define DELTA_RECORDS_LIMIT ((1U << 24) - 2) /* of one delta */
 
 struct delta_range {
 	uint32_t volume;
@@ -38,12 +40,15 @@ struct delta_range {
 
 struct delta {
 	struct delta_record *records;
-	uint32_t *heads; /* index + 1 */
+	uint32_t *index; /* number of a record + 1 and bits of its hash; 0: empty */
+	uint32_t places; /* of the index */
 	uint32_t capacity, count;
-	unsigned hash_shift;
 	unsigned range_count;
 	struct delta_range ranges[DELTA_RANGES_MAX];
 };
+
+/* What delta_init() takes. */
+uint64_t delta_memory(uint32_t capacity);
 
 MUST_CHECK int delta_init(struct delta *delta, uint32_t capacity);
 void delta_fini(struct delta *delta);
@@ -61,8 +66,9 @@ enum delta_result delta_insert(struct delta *delta, uint32_t volume, uint64_t bl
 /* There must be room: range_count < DELTA_RANGES_MAX. */
 void delta_range_insert(struct delta *delta, const struct delta_range *range);
 
-/* The newest entry of the block, whatever the ranges say; NULL: none. */
-const uint8_t *delta_point(const struct delta *delta, uint32_t volume, uint64_t block);
+/* The newest entry of the block, whatever the ranges say. False: there is none. */
+bool delta_point(const struct delta *delta, uint32_t volume, uint64_t block,
+		 uint8_t ret_entry[ENTRY_BYTES]);
 
 /* The newest range over the block; NULL: none. */
 const struct delta_range *delta_cut(const struct delta *delta, uint32_t volume, uint64_t block);
@@ -86,5 +92,24 @@ static inline uint64_t delta_key_block(uint64_t key)
 {
 	return key & ((UINT64_C(1) << DELTA_BLOCK_BITS) - 1);
 }
+
+/* The key is followed by more of the record, so that eight bytes can be read. */
+static inline uint64_t delta_record_key(const struct delta_record *record)
+{
+	return le64_get((const uint8_t *)record) & ((UINT64_C(1) << 56) - 1);
+}
+static inline uint64_t delta_record_vaddr(const struct delta_record *record)
+{
+	return le48_get(record->entry);
+}
+static inline uint64_t delta_record_seq(const struct delta_record *record)
+{
+	return le48_get(record->entry + 6);
+}
+static inline uint32_t delta_record_epoch(const struct delta_record *record)
+{
+	return le32_get(record->entry + 12);
+}
+void delta_record_entry(const struct delta_record *record, uint8_t ret_entry[ENTRY_BYTES]);
 
 #endif

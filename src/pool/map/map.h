@@ -37,11 +37,6 @@ struct map_sink {
 	void (*page_born)(struct map_sink *sink, uint64_t vaddr);
 };
 
-struct merge_point {
-	uint64_t block;
-	const uint8_t *entry; /* ENTRY_BYTES; vaddr 0 = becomes a hole */
-};
-
 /* Blocks [start, end) written before `seq` are cut off. */
 struct merge_range {
 	uint64_t start, end;
@@ -53,8 +48,12 @@ struct map_merge {
 	struct map_sink *sink;
 	uint64_t block_count; /* of the volume: how deep the new tree must be at least */
 	uint32_t epoch;	      /* birth of the pages written */
-	const struct merge_point *points; /* ascending, each block once */
+	/* Points: entries to put in. By number, ascending by block, each block once. */
 	size_t point_count;
+	uint64_t (*point_block)(const struct map_merge *merge, size_t point);
+	/* vaddr 0: the block becomes a hole. */
+	void (*point_entry)(const struct map_merge *merge, size_t point,
+			    uint8_t ret_entry[ENTRY_BYTES]);
 	struct merge_range *ranges; /* ascending, disjoint; start moves to where it got */
 	size_t range_count;
 	uint64_t range_pages_max; /* leaf pages read for ranges before it stops; 0 = no limit */

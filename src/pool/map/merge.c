@@ -21,9 +21,13 @@ uint64_t merge_next_point(const struct merger *merger, struct merge_cursor *at, 
 {
 	const struct map_merge *merge = merger->merge;
 
-	while (at->point < merge->point_count && merge->points[at->point].block < from)
-		at->point++;
-	return at->point < merge->point_count ? merge->points[at->point].block : MERGE_NONE;
+	for (; at->point < merge->point_count; at->point++) {
+		const uint64_t block = merge->point_block(merge, at->point);
+
+		if (block >= from)
+			return block;
+	}
+	return MERGE_NONE;
 }
 
 uint64_t merge_next_cut(const struct merger *merger, struct merge_cursor *at, uint64_t from)
@@ -244,13 +248,20 @@ static int merge_grown(struct merger *merger, struct page_ref *root)
 /* Also holds the caller to the order of points. */
 static bool puts_anything(const struct map_merge *merge)
 {
+	uint8_t entry[ENTRY_BYTES];
+	uint64_t next = 0;
 	bool any = false;
 
 	for (size_t i = 0; i < merge->point_count; i++) {
-		ASSERT_U64(merge->points[i].block, <, merge->block_count);
-		if (i > 0)
-			ASSERT_U64(merge->points[i - 1].block, <, merge->points[i].block);
-		any = any || entry_vaddr(merge->points[i].entry) != 0;
+		const uint64_t block = merge->point_block(merge, i);
+
+		ASSERT_U64(block, >=, next);
+		ASSERT_U64(block, <, merge->block_count);
+		next = block + 1;
+		if (any)
+			continue;
+		merge->point_entry(merge, i, entry);
+		any = entry_vaddr(entry) != 0;
 	}
 	return any;
 }

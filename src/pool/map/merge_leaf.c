@@ -49,15 +49,17 @@ static int cut_all(struct merger *merger, uint8_t *page, uint64_t first, uint64_
 	return changed;
 }
 
-static int put(struct merger *merger, uint8_t *page, const struct merge_point *point)
+/* The point that is next, which is `block`'s. */
+static int put(struct merger *merger, uint8_t *page, uint64_t block)
 {
-	static const uint8_t hole[ENTRY_BYTES];
 	struct map_sink *sink = merger->merge->sink;
-	const uint64_t vaddr = entry_vaddr(point->entry);
-	const uint8_t *new = vaddr != 0 ? point->entry : hole;
-	uint8_t *entry = page + (point->block & (LEAF_ENTRIES - 1)) * ENTRY_BYTES;
+	uint8_t *entry = page + (block & (LEAF_ENTRIES - 1)) * ENTRY_BYTES;
+	uint8_t new[ENTRY_BYTES];
+	uint64_t vaddr;
 	int error;
 
+	merger->merge->point_entry(merger->merge, merger->at.point, new);
+	vaddr = entry_vaddr(new);
 	if (entry_vaddr(entry) == 0 && vaddr == 0)
 		return false;
 	if (entry_vaddr(entry) != 0) {
@@ -65,7 +67,10 @@ static int put(struct merger *merger, uint8_t *page, const struct merge_point *p
 		if (error)
 			return error;
 	}
-	memcpy(entry, new, ENTRY_BYTES);
+	if (vaddr != 0)
+		memcpy(entry, new, ENTRY_BYTES);
+	else
+		memset(entry, 0, ENTRY_BYTES);
 	if (vaddr != 0)
 		sink->data_born(sink, vaddr);
 	return true;
@@ -78,7 +83,7 @@ static int put_all(struct merger *merger, uint8_t *page, uint64_t first, uint64_
 	int result;
 
 	while ((block = merge_next_point(merger, &merger->at, block)) < end) {
-		result = put(merger, page, &merger->merge->points[merger->at.point]);
+		result = put(merger, page, block);
 		if (result < 0)
 			return result;
 		changed = changed || result;

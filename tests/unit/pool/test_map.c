@@ -26,6 +26,11 @@
 #define DATA_MAX (1U << 20)
 #define TURNS_MAX UINT64_C(1000000000)
 
+struct point {
+	uint64_t block;
+	uint8_t entry[ENTRY_BYTES];
+};
+
 struct block {
 	uint64_t vaddr, seq;
 	uint32_t epoch;
@@ -52,8 +57,7 @@ struct model {
 	uint64_t groups;
 	bool lenient; /* a merge that fails: nothing is judged */
 	/* The points and ranges of the merge under way. */
-	struct merge_point points[POINTS_MAX];
-	uint8_t entries[POINTS_MAX][ENTRY_BYTES];
+	struct point points[POINTS_MAX];
 	struct merge_range ranges[RANGES_MAX], asked[RANGES_MAX];
 	size_t point_count, range_count;
 };
@@ -163,8 +167,8 @@ static void point_add(struct model *m, uint64_t block, bool hole)
 		entry.vaddr = vaddr_make(FAKE_DATA_SEGMENT, m->data_count++);
 		entry.epoch = m->epoch;
 	}
-	entry_encode(&entry, m->entries[i]);
-	m->points[i] = (struct merge_point){.block = block, .entry = m->entries[i]};
+	entry_encode(&entry, m->points[i].entry);
+	m->points[i].block = block;
 }
 
 static void random_points(struct model *m, size_t count)
@@ -241,14 +245,30 @@ static void pause_merge(struct map_merge *merge)
 	fiber_yield();
 }
 
+static struct model *model_of(const struct map_merge *merge)
+{
+	return (struct model *)(void *)merge->sink;
+}
+
+static uint64_t point_block(const struct map_merge *merge, size_t point)
+{
+	return model_of(merge)->points[point].block;
+}
+
+static void point_entry(const struct map_merge *merge, size_t point, uint8_t ret_entry[ENTRY_BYTES])
+{
+	memcpy(ret_entry, model_of(merge)->points[point].entry, ENTRY_BYTES);
+}
+
 static int merge(struct model *m, uint64_t range_pages_max)
 {
 	struct map_merge merge = {.pages = m->pages,
 				  .sink = &m->sink,
 				  .block_count = m->block_count,
 				  .epoch = m->epoch,
-				  .points = m->points,
 				  .point_count = m->point_count,
+				  .point_block = point_block,
+				  .point_entry = point_entry,
 				  .ranges = m->ranges,
 				  .range_count = m->range_count,
 				  .range_pages_max = range_pages_max,
