@@ -99,6 +99,9 @@ MUST_CHECK int checkpoint_wait(struct pool *pool);
 /* Asks for one soon. */
 void checkpoint_request(struct pool *pool);
 
+/* The same, to make room in the delta: records may stay there that are dear to merge. */
+void checkpoint_request_room(struct pool *pool);
+
 /* 0, or why the pool takes no changes (-EROFS, -EIO), with a sentence. */
 MUST_CHECK int pool_writable(const struct pool *pool, struct err *err);
 

@@ -8,8 +8,10 @@
  * At the limit the map is asked: a write over blocks that only this volume has needs slots for a
  * while, not for good. It goes on, out of the reserve, however full the pool or the quota is.
  *
- * A checkpoint is asked for when the delta is full to three quarters: the more records, the more of
- * them share a page of the map. It has a whole delta from then on, and may take as long as that.
+ * A checkpoint is asked for when the delta is nearly full: the more records, the more of them share
+ * a page of the map. It has half a delta at least from then on, and may take as long as that. It is
+ * asked for earlier when blocks are written over and over, so that the lists of freed slots fill
+ * up.
  */
 #include <errno.h>
 
@@ -24,17 +26,20 @@ bool write_room(struct volume *volume, unsigned blocks)
 {
 	struct pool *pool = volume->pool;
 	const struct delta *delta = pool_delta(pool);
+	const uint32_t most = pool->memory.delta_records;
+	const enum space_pressure pressure = space_freed_pressure(pool->space);
 	const uint64_t coming = records_coming(pool) + blocks;
 	const uint64_t log_used =
 		pool->barriers_off & POOL_BARRIER_LOG_WRAP ? 0 : pool->log.fill - pool->log.tail;
 	const uint64_t log_need = coming / RECORDS_PER_BLOCK + LOG_SLACK + LOG_BUFFERS;
 
-	if (delta->count + coming > pool->memory.delta_records / 4 * 3 ||
-	    (log_used + log_need) * 2 > pool->log.ring_blocks)
+	if (delta->count + coming > most - most / 16)
+		checkpoint_request_room(pool);
+	if ((log_used + log_need) * 2 > pool->log.ring_blocks || pressure != SPACE_PRESSURE_NONE)
 		checkpoint_request(pool);
 	return pool->buffers_free_count >= MIN(blocks, (unsigned)WIO_BLOCKS) &&
-	       delta->count + coming <= pool->memory.delta_records &&
-	       log_used + log_need < pool->log.ring_blocks;
+	       delta->count + coming <= most && log_used + log_need < pool->log.ring_blocks &&
+	       pressure != SPACE_PRESSURE_FULL;
 }
 
 static bool over(uint64_t used_slots, uint64_t limit_bytes)

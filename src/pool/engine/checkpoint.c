@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include <quoin/base_assert.h>
+#include <quoin/base_math.h>
 
 #include "engine/checkpoint.h"
 #include "engine/discard.h"
@@ -38,6 +39,10 @@ static void freeze(struct checkpointer *c)
 	ASSERT_U64(pool->deltas[!pool->active].count, ==, 0);
 	c->freezes++;
 	c->requested = false;
+	c->carry = c->full && !c->all && !c->task && list_empty(&c->waits);
+	c->full = c->all = false;
+	c->carry_from = c->freeze_seqs[c->freezes % CARRY_TIMES];
+	c->freeze_seqs[c->freezes % CARRY_TIMES] = pool->seq;
 	c->epoch = pool->epoch;
 	pool->active = !pool->active;
 	records_begin(pool);
@@ -153,10 +158,35 @@ static void task_run(struct checkpointer *c)
 	c->task = NULL;
 }
 
+/* That a map of so many blocks can have. */
+static uint64_t map_pages(uint64_t blocks)
+{
+	uint64_t pages = 0;
+	uint64_t level = div_round_up(blocks, LEAF_ENTRIES);
+
+	for (; level > 1; level = div_round_up(level, NODE_FANOUT))
+		pages += level;
+	return pages + 1;
+}
+
+/* A record is worth a leaf and something above it, but no pass writes more pages than there are. */
+static uint64_t merge_pages(const struct pool *pool)
+{
+	uint64_t pages = 0;
+
+	for (uint32_t i = 0; i < pool->volume_limit; i++) {
+		const struct volume *volume = pool->volumes[i];
+
+		if (volume && volume->rec.state == VOLUME_LIVE)
+			pages += map_pages(volume->block_count) * (volume->cuts_pending + 1);
+	}
+	return MIN(pages, 2 * (uint64_t)pool->deltas[!pool->active].count);
+}
+
 static int steps(struct checkpointer *c)
 {
 	struct pool *pool = c->pool;
-	int r = checkpoint_space(c, 2 * (uint64_t)pool->deltas[!pool->active].count + 512);
+	int r = checkpoint_space(c, merge_pages(pool) + 512);
 
 	if (r == 0)
 		r = checkpoint_merge(c);
@@ -306,12 +336,27 @@ void checkpointer_stop(struct pool *pool)
 	pool->checkpointer = NULL;
 }
 
+static void request(struct checkpointer *c)
+{
+	if (!c->requested)
+		fiber_wake(c->fiber);
+	c->requested = true;
+}
+
 void checkpoint_request(struct pool *pool)
 {
-	if (!pool->checkpointer || pool->checkpointer->requested)
+	if (!pool->checkpointer)
 		return;
-	pool->checkpointer->requested = true;
-	fiber_wake(pool->checkpointer->fiber);
+	pool->checkpointer->all = true;
+	request(pool->checkpointer);
+}
+
+void checkpoint_request_room(struct pool *pool)
+{
+	if (!pool->checkpointer)
+		return;
+	pool->checkpointer->full = true;
+	request(pool->checkpointer);
 }
 
 /* Apart from its caller: the compiler does not see that the wait leaves the list in time. */

@@ -2,8 +2,9 @@
 /*
  * The checkpointer: one fiber that turns the frozen delta into trees.
  *
- *   freeze -> merge each volume (a pass per snapshot that was cut, then the head) -> the verb's
- *   task -> some of what is being destroyed -> tables -> all durable -> superblock -> commit
+ *   freeze -> some records go on -> merge each volume (a pass per snapshot that was cut, then the
+ * head) -> the verb's task -> some of what is being destroyed -> tables -> all durable ->
+ * superblock -> commit
  *
  * Nothing before the superblock changes what is committed; a failure suspends the pool.
  *
@@ -15,6 +16,8 @@
 #define POOL_ENGINE_CHECKPOINT_H
 
 #include "engine/io.h"
+
+#define CARRY_TIMES 4 /* that a record may be left to the next checkpoint */
 
 struct checkpoint_wait {
 	struct list node;
@@ -28,6 +31,8 @@ struct checkpointer {
 	struct pool *pool;
 	struct fiber *fiber;
 	bool stop, requested;
+	bool full; /* the delta was when it was requested */
+	bool all;  /* whoever requested it wants all merged */
 	uint64_t freezes, made;
 	struct list waits;
 	int (*task)(struct pool *pool, void *arg);
@@ -38,9 +43,12 @@ struct checkpointer {
 	/* Of the checkpoint under way. */
 	struct super super;
 	struct log_position start;
-	uint32_t epoch;	 /* records of the frozen delta have at most this */
-	bool relogged;	 /* something was carried into the next generation's log */
-	bool destroying; /* more is left to free */
+	uint32_t epoch;	     /* records of the frozen delta have at most this */
+	bool relogged;	     /* something was carried into the next generation's log */
+	bool carry;	     /* it has to make room, no more: carry.c */
+	uint64_t carry_from; /* seq: what is older is merged */
+	uint64_t freeze_seqs[CARRY_TIMES]; /* of the last freezes */
+	bool destroying;		   /* more is left to free */
 	uint64_t records_last, ns_last;
 
 	/* What the timer saw last. */
@@ -56,6 +64,12 @@ void checkpointer_stop(struct pool *pool); /* [fiber] */
 
 /* [fiber] merge.c: all volumes' frozen records into their `next` roots. */
 MUST_CHECK int checkpoint_merge(struct checkpointer *c);
+
+/*
+ * [fiber] carry.c: takes records out of pool->order, which is sorted, that go on in the active
+ * delta. Returns how many are left in it.
+ */
+uint32_t checkpoint_carry(struct checkpointer *c);
 
 /* [fiber] tables.c: changed records of volumes and snapshots, and the history. */
 MUST_CHECK int checkpoint_tables(struct checkpointer *c);

@@ -24,6 +24,7 @@ struct merger {
 	struct snapshot **cuts; /* by volume, then epoch */
 	size_t cut, cut_count;
 
+	uint32_t count; /* of pool->order: what is merged */
 
 	/* Of the volume under way: its part of pool->order. */
 	struct volume *volume;
@@ -327,7 +328,7 @@ static int volumes_merge(struct merger *m)
 		int r = 0;
 
 		m->first = at;
-		while (at < m->frozen->count && delta_key_volume(delta_record_key(
+		while (at < m->count && delta_key_volume(delta_record_key(
 						&m->frozen->records[m->pool->order[at]])) == id)
 			at++;
 		m->end = at;
@@ -352,6 +353,7 @@ int checkpoint_merge(struct checkpointer *c)
 		r = cuts_gather(&m);
 	if (r == 0) {
 		delta_sort(m.frozen, pool->order, pool->order_scratch, sort_pause, NULL);
+		m.count = checkpoint_carry(c);
 		r = volumes_merge(&m);
 	}
 	free(m.cuts);

@@ -28,7 +28,7 @@ static bool zero_point(struct volume *volume, uint64_t block)
 
 	if (delta->count + records_coming(pool) + 1 > pool->memory.delta_records ||
 	    !log_has_room(&pool->log, 1)) {
-		checkpoint_request(pool);
+		checkpoint_request_room(pool);
 		return false;
 	}
 	le48_put(hole + 6, pool->seq++);
