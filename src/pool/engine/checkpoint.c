@@ -97,6 +97,7 @@ static void commit(struct checkpointer *c)
 	volumes_commit(pool, !pool->active);
 	c->records_last = pool->deltas[!pool->active].count;
 	delta_clear(&pool->deltas[!pool->active]);
+	memory_after_replay(pool);
 	pool->super = c->super;
 	space_commit(pool->space, discards_take, pool);
 	if (pool->barriers_off & POOL_BARRIER_KEEP) {

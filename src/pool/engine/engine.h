@@ -20,6 +20,7 @@
 #include <quoin/pool.h>
 
 #include "engine/history.h"
+#include "engine/memory.h"
 #include "engine/names.h"
 #include "journal/delta.h"
 #include "journal/log.h"
@@ -35,16 +36,6 @@
 #define RANGES_CARRIED_MAX (DELTA_RANGES_MAX / 4) /* that more are carried */
 #define SEQ_JUMP (UINT64_C(1) << 20)		  /* at import: no seq of a lost log comes again */
 #define EPOCH_MAX UINT32_C(0xfffffff0)
-
-/*
- * After a crash the log holds what was in both deltas, and an import has to put it into one: it
- * makes that one larger, and it is filled up to delta_records only afterwards, as ever. Ranges have
- * room in one for those of both.
- */
-struct engine_memory {
-	uint32_t delta_records; /* of each of the two */
-	unsigned buffer_pages, wios, rios, runs;
-};
 
 struct snapshot {
 	uint32_t id;
@@ -137,7 +128,6 @@ struct pool {
 	void (*changed)(void *data);
 	void *data;
 	struct random random;
-	uint64_t memory_bytes;
 	struct volume **volumes; /* by number; NULL = none */
 	struct snapshot **snapshots;
 	uint32_t volume_limit, snapshot_limit, snapshot_capacity;

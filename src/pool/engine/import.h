@@ -48,11 +48,4 @@ MUST_CHECK int import_trees(struct import *im, struct err *err);
 /* [fiber] replay.c: the log into the active delta. `ret`: where it goes on. */
 MUST_CHECK int replay(struct pool *pool, struct log_position *ret, struct err *err);
 
-/* memory.c: sizes by params->memory_bytes, then allocates. */
-MUST_CHECK int memory_plan(struct pool *pool, const struct pool_open_params *params,
-			   struct err *err);
-
-/* memory.c: the active delta, which is empty, becomes able to hold what the log has. */
-MUST_CHECK int memory_for_replay(struct pool *pool, uint64_t records);
-
 #endif

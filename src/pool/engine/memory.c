@@ -1,51 +1,263 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The pool's memory: how much of what, taken at import; and the task that goes round the queues. */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 
 #include <quoin/base_assert.h>
-#include <quoin/base_size.h>
+#include <quoin/base_math.h>
 
+#include "engine/checkpoint.h"
 #include "engine/import.h"
 
-#define DELTA_COST 160 /* bytes a record of each generation costs, with what it may free */
 #define DELTA_RECORDS_MIN 1024
 #define DELTA_RECORDS_MAX (4U << 20)
+#define CACHE_PAGES_MIN 512
+#define BUFFER_PAGES_MIN 512
+#define BUFFER_PAGES_MAX 8192
+#define WRITE_PAGES (16 * PAGES_RUN)
+
+/*
+ * Slots that a record lets go, counted for all lists: its old one and a page of the map, in three
+ * checkpoints. Beside these, what a checkpoint frees of trims and destroyed volumes.
+ */
+#define FREED_PER_RECORD 6
+#define FREED_BESIDE 32768
+
+/*
+ * Of a checkpoint, an import and verbs: each has a fiber, of whose stack it uses a part, and some
+ * pages to work with. The most is what a replay reads ahead, and a list of what is destroyed.
+ */
+#define FIBERS 6
+#define FIBER_BYTES (64 * KiB)
+#define WORK_BYTES (2 * MiB)
+#define WORK_BYTES_PER_SEGMENT 32 /* segments_table.c */
+
+/* --- The plan -------------------------------------------------------------------------------- */
 
 static uint32_t clamp(uint64_t value, uint64_t low, uint64_t high)
 {
 	return (uint32_t)(value < low ? low : value > high ? high : value);
 }
 
-int memory_plan(struct pool *pool, const struct pool_open_params *params, struct err *err)
+static void buffers_set(struct engine_memory *m, uint64_t pages)
+{
+	m->buffer_pages = clamp(pages, BUFFER_PAGES_MIN, BUFFER_PAGES_MAX);
+	m->wios = m->buffer_pages / 16;
+}
+
+static size_t freed_for(uint32_t records)
+{
+	return (size_t)FREED_PER_RECORD * records + FREED_BESIDE;
+}
+
+/* Of one delta, and of what its merge needs. */
+static uint64_t delta_bytes(uint32_t records)
+{
+	return delta_memory(records) + 2 * (uint64_t)records * sizeof(uint32_t);
+}
+
+/* What a log has more than a delta, at most. */
+static uint64_t replay_bytes(uint32_t records)
+{
+	return delta_bytes(2 * records) - delta_bytes(records);
+}
+
+static uint64_t fixed_bytes(const struct engine_memory *m)
+{
+	return sizeof(struct pool) + sizeof(struct checkpointer) +
+	       m->buffer_pages * (uint64_t)(PAGE_BYTES + sizeof(uint8_t *)) +
+	       m->wios * sizeof(struct wio) + m->rios * sizeof(struct rio) +
+	       m->runs * sizeof(struct run) + (uint64_t)LOG_BUFFERS * PAGE_BYTES +
+	       PATCHES_MAX * (PAGE_BYTES + sizeof(struct patch)) + FIBERS * FIBER_BYTES +
+	       WORK_BYTES;
+}
+
+/* All but the cache, with so many records. */
+static uint64_t taken_bytes(const struct engine_memory *m, const struct space_params *space,
+			    uint32_t records)
+{
+	struct space_params params = *space;
+
+	params.freed_max = freed_for(records);
+	return fixed_bytes(m) + space_memory(&params) +
+	       space_segments_most(&params) * WORK_BYTES_PER_SEGMENT + delta_memory(records) +
+	       delta_bytes(records);
+}
+
+static uint64_t cache_bytes(size_t pages)
+{
+	const struct pages_params params = {.cache_pages = pages, .write_pages = WRITE_PAGES};
+
+	return pages_memory(&params);
+}
+
+/* With a cache that could lend what a replay of as many records may need. */
+static uint64_t needed_bytes(const struct engine_memory *m, const struct space_params *space,
+			     uint32_t records)
+{
+	return taken_bytes(m, space, records) + cache_bytes(CACHE_PAGES_MIN) +
+	       replay_bytes(records);
+}
+
+/* The most that fit, within bounds. */
+static uint32_t records_fit(const struct engine_memory *m, const struct space_params *space,
+			    uint32_t most)
+{
+	uint32_t low = DELTA_RECORDS_MIN;
+	uint32_t high = MAX(most, low);
+
+	while (low < high) {
+		const uint32_t mid = low + (high - low + 1) / 2;
+
+		if (needed_bytes(m, space, mid) <= m->bytes)
+			low = mid;
+		else
+			high = mid - 1;
+	}
+	return low;
+}
+
+static size_t cache_fits(uint64_t bytes)
+{
+	size_t low = 0;
+	size_t high = bytes / PAGE_BYTES;
+
+	while (low < high) {
+		const size_t mid = low + (high - low + 1) / 2;
+
+		if (cache_bytes(mid) <= bytes)
+			low = mid;
+		else
+			high = mid - 1;
+	}
+	return low;
+}
+
+int memory_plan(struct pool *pool, const struct pool_open_params *params,
+		const struct space_params *space, struct err *err)
 {
 	struct engine_memory *m = &pool->memory;
-	struct space_sums sums;
-	uint64_t slots;
-	uint64_t bitmaps;
-	uint64_t left;
-	char text[SIZE_TEXT_MAX];
+	const char *name = pool->super.pool_name;
+	const uint64_t slots = space_segments_most(space) << (space->chunk_shift - PAGE_SHIFT);
+	uint64_t least;
 
-	space_sums(pool->space, &sums);
-	slots = sums.data_total + sums.meta_segments;
-	bitmaps = slots / 4;
-	if (params->memory_bytes < MAX(POOL_MEMORY_MIN, 2 * bitmaps))
-		return err_set(err, -ENOMEM,
-			       "this pool needs %s of memory at least: give quoind more with "
-			       "--memory",
-			       size_format(MAX(POOL_MEMORY_MIN, 2 * bitmaps), text));
-	left = params->memory_bytes - bitmaps;
-	pool->memory_bytes = params->memory_bytes;
-	m->delta_records = params->delta_records
-				   ? (uint32_t)params->delta_records
-				   : clamp(MIN(left / 4 / (2 * DELTA_COST), slots / 32),
-					   DELTA_RECORDS_MIN, DELTA_RECORDS_MAX);
-	m->buffer_pages = clamp(left / 8 / PAGE_BYTES, 512, 8192);
-	m->wios = m->buffer_pages / 16;
+	m->bytes = params->memory_bytes;
 	m->rios = 256;
 	m->runs = 512;
+	buffers_set(m, BUFFER_PAGES_MIN);
+	m->delta_records = params->delta_records ? (uint32_t)params->delta_records
+						 : (uint32_t)DELTA_RECORDS_MIN;
+	least = MAX(needed_bytes(m, space, m->delta_records), (uint64_t)POOL_MEMORY_MIN);
+	if (m->bytes < least)
+		return err_set(err, -ENOMEM,
+			       "pool '%s' needs %" PRIu64
+			       "M of memory at least: give quoind more with --memory",
+			       name, div_round_up(least, MiB));
+	buffers_set(m, BUFFER_PAGES_MIN + (m->bytes - least) / 16 / PAGE_BYTES);
+	if (params->delta_records == 0)
+		m->delta_records = records_fit(
+			m, space, clamp(slots / 32, DELTA_RECORDS_MIN, DELTA_RECORDS_MAX));
+	m->freed_max = freed_for(m->delta_records);
+	m->cache_pages = cache_fits(m->bytes - taken_bytes(m, space, m->delta_records));
 	return 0;
 }
+
+int memory_pages_make(struct pool *pool)
+{
+	const struct pages_params params = {
+		.raid = &pool->raid,
+		.space = pool->space,
+		.cache_pages = pool->memory.cache_pages,
+		.write_pages = WRITE_PAGES,
+	};
+
+	return pages_new(&params, &pool->pages);
+}
+
+/* --- What is lent ---------------------------------------------------------------------------- */
+
+static void lent_set(struct pool *pool, uint64_t bytes)
+{
+	pool->memory.lent_bytes = bytes;
+	pages_limit(pool->pages,
+		    pool->memory.cache_pages - (size_t)div_round_up(bytes, PAGE_BYTES));
+}
+
+int memory_borrow(struct pool *pool, uint64_t bytes)
+{
+	const uint64_t all = pool->memory.lent_bytes + bytes;
+
+	if (div_round_up(all, PAGE_BYTES) + CACHE_PAGES_MIN > pool->memory.cache_pages)
+		return -ENOMEM;
+	lent_set(pool, all);
+	return 0;
+}
+
+void memory_return(struct pool *pool, uint64_t bytes)
+{
+	ASSERT_U64(bytes, <=, pool->memory.lent_bytes);
+	lent_set(pool, pool->memory.lent_bytes - bytes);
+}
+
+static int order_make(struct pool *pool, uint32_t records)
+{
+	free(pool->order);
+	free(pool->order_scratch);
+	pool->order = calloc(records, sizeof(*pool->order));
+	pool->order_scratch = calloc(records, sizeof(*pool->order_scratch));
+	return pool->order && pool->order_scratch ? 0 : -ENOMEM;
+}
+
+/* Where it cannot, it stays as it is. */
+static void order_shrink(uint32_t **order, uint32_t records)
+{
+	uint32_t *smaller = realloc(*order, records * sizeof(**order));
+
+	if (smaller)
+		*order = smaller;
+}
+
+int memory_for_replay(struct pool *pool, uint64_t records)
+{
+	struct engine_memory *m = &pool->memory;
+	/* More than both deltas had is of a pool that had more memory, or of blocks written again.
+	 */
+	const uint32_t most =
+		(uint32_t)MIN(2 * (uint64_t)m->delta_records, (uint64_t)DELTA_RECORDS_LIMIT);
+	uint32_t capacity;
+	int r;
+
+	if (records <= m->delta_records)
+		return 0;
+	capacity = (uint32_t)MIN(records, (uint64_t)most);
+	r = memory_borrow(pool, delta_bytes(capacity) - delta_bytes(m->delta_records));
+	if (r < 0)
+		return r;
+	m->replay_bytes = delta_bytes(capacity) - delta_bytes(m->delta_records);
+	delta_fini(pool_delta(pool));
+	r = order_make(pool, capacity);
+	return r < 0 ? r : delta_init(pool_delta(pool), capacity);
+}
+
+void memory_after_replay(struct pool *pool)
+{
+	struct engine_memory *m = &pool->memory;
+	struct delta *large = &pool->deltas[!pool->active];
+	struct delta small;
+
+	if (large->capacity <= m->delta_records || delta_init(&small, m->delta_records) < 0)
+		return; /* tried again after the next one */
+	ASSERT_U64(large->count, ==, 0);
+	delta_fini(large);
+	*large = small;
+	order_shrink(&pool->order, m->delta_records);
+	order_shrink(&pool->order_scratch, m->delta_records);
+	memory_return(pool, m->replay_bytes);
+	m->replay_bytes = 0;
+}
+
+/* --- Taking it ------------------------------------------------------------------------------- */
 
 static int buffers_init(struct pool *pool)
 {
@@ -108,13 +320,12 @@ int io_init(struct pool *pool)
 		r = patches_init(pool);
 	for (unsigned i = 0; r == 0 && i < 2; i++)
 		r = delta_init(&pool->deltas[i], m->delta_records);
-	pool->order = calloc(m->delta_records, sizeof(*pool->order));
-	pool->order_scratch = calloc(m->delta_records, sizeof(*pool->order_scratch));
+	if (r == 0)
+		r = order_make(pool, m->delta_records);
 	pool->wios = calloc(m->wios, sizeof(*pool->wios));
 	pool->rios = calloc(m->rios, sizeof(*pool->rios));
 	pool->runs = calloc(m->runs, sizeof(*pool->runs));
-	if (r < 0 || !pool->order || !pool->order_scratch || !pool->wios || !pool->rios ||
-	    !pool->runs)
+	if (r < 0 || !pool->wios || !pool->rios || !pool->runs)
 		return -ENOMEM;
 	for (unsigned i = 0; i < m->wios; i++)
 		list_append(&pool->wios_free, &pool->wios[i].node);
@@ -123,24 +334,6 @@ int io_init(struct pool *pool)
 	for (unsigned i = 0; i < m->runs; i++)
 		list_append(&pool->runs_free, &pool->runs[i].node);
 	return 0;
-}
-
-int memory_for_replay(struct pool *pool, uint64_t records)
-{
-	/* More than both deltas had is of a pool that had more memory. */
-	const uint32_t most = 2 * pool->memory.delta_records;
-	uint32_t capacity;
-
-	if (records <= pool->memory.delta_records)
-		return 0;
-	capacity = (uint32_t)MIN(records, (uint64_t)most);
-	delta_fini(pool_delta(pool));
-	free(pool->order);
-	free(pool->order_scratch);
-	pool->order = calloc(capacity, sizeof(*pool->order));
-	pool->order_scratch = calloc(capacity, sizeof(*pool->order_scratch));
-	return !pool->order || !pool->order_scratch ? -ENOMEM
-						    : delta_init(pool_delta(pool), capacity);
 }
 
 void io_fini(struct pool *pool)

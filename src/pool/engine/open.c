@@ -116,7 +116,8 @@ static int seeds_load(struct import *im)
 	return r;
 }
 
-static int space_make(struct import *im, size_t freed_max)
+/* From here on nothing large is taken that the plan does not have. */
+static int space_make(struct import *im, struct err *err)
 {
 	struct space_drive drives[SUPER_DRIVES_MAX];
 	struct space_params params = {
@@ -124,7 +125,6 @@ static int space_make(struct import *im, size_t freed_max)
 		.drive_count = im->super.drive_count,
 		.drives = drives,
 	};
-	uint64_t slots = 0;
 	int r;
 
 	for (unsigned i = 0; i < im->super.drive_count; i++) {
@@ -133,10 +133,11 @@ static int space_make(struct import *im, size_t freed_max)
 			.group = im->super.drives[i].group,
 			.usable = raid_drive_online(&im->pool->raid.drives[i]),
 		};
-		slots += (uint64_t)drives[i].chunk_count << (im->super.chunk_shift - PAGE_SHIFT);
 	}
-	/* No slot is freed twice before it is used again. */
-	params.freed_max = MIN(freed_max, slots);
+	r = memory_plan(im->pool, im->params, &params, err);
+	if (r < 0)
+		return r;
+	params.freed_max = im->pool->memory.freed_max;
 	r = space_new(&params, &im->pool->space);
 	im->pool->raid.space = im->pool->space;
 	return r;
@@ -273,18 +274,6 @@ static int claim(struct import *im)
 	return r == 0 ? given_up_wipe(im) : r;
 }
 
-static int pages_make(struct pool *pool, size_t cache_pages)
-{
-	const struct pages_params params = {
-		.raid = &pool->raid,
-		.space = pool->space,
-		.cache_pages = cache_pages,
-		.write_pages = 16 * PAGES_RUN,
-	};
-
-	return pages_new(&params, &pool->pages);
-}
-
 static int drives_open(struct import *im, struct err *err)
 {
 	const int r = drives_add(im);
@@ -298,20 +287,16 @@ static int drives_open(struct import *im, struct err *err)
 static int trees_open(struct import *im, struct err *err)
 {
 	struct pool *pool = im->pool;
-	/* What may be freed at once follows from the delta, whose size follows from the space. */
-	const uint64_t records = im->params->delta_records ? im->params->delta_records
-							   : im->params->memory_bytes / 8 / 160;
-	int r = space_make(im, 8 * records + 4 * 65536 * 4);
+	int r;
 
+	pool->super = im->super;
+	pool->history.next = im->super.history_next;
+	r = space_make(im, err);
 	if (r == 0)
 		r = seeds_load(im);
 	if (r == 0)
-		r = pages_make(pool, (size_t)(im->params->memory_bytes / 4 / PAGE_BYTES));
-	if (r < 0)
-		return r;
-	pool->super = im->super;
-	pool->history.next = im->super.history_next;
-	return import_trees(im, err);
+		r = memory_pages_make(pool);
+	return r < 0 ? r : import_trees(im, err);
 }
 
 /*
@@ -408,8 +393,6 @@ static int steps(struct import *im, struct err *err)
 		r = drives_open(im, &why);
 	if (r == 0)
 		r = trees_open(im, &why);
-	if (r == 0)
-		r = memory_plan(im->pool, im->params, &why);
 	if (r == 0)
 		r = io_init(im->pool);
 	if (r == 0)

@@ -232,7 +232,7 @@ void pool_status(struct pool *pool, struct pool_status *ret_status)
 				     .drive_count = pool->raid.drive_count,
 				     .volume_count = pool->volume_count,
 				     .snapshot_count = pool->snapshot_count,
-				     .memory_bytes = pool->memory_bytes,
+				     .memory_bytes = pool->memory.bytes,
 				     .created_s = pool->super.created_s};
 
 	memcpy(status.name, pool->super.pool_name, sizeof(status.name));

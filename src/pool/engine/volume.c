@@ -14,6 +14,7 @@
 #include "engine/admin.h"
 
 #define SNAPSHOTS_FIRST 64 /* the table begins with this many places */
+#define SNAPSHOT_TABLES 2  /* by number and by name */
 
 /* --- By number --------------------------------------------------------------------------- */
 
@@ -35,11 +36,14 @@ int volume_add_at(struct pool *pool, uint32_t id, struct volume **ret_volume)
 		return -EUCLEAN;
 	if (volume_at(pool, id))
 		return -EEXIST;
+	if (memory_borrow(pool, sizeof(*volume)) < 0)
+		return -ENOMEM;
 	if (!pool->volumes)
 		pool->volumes = calloc(POOL_VOLUMES_MAX + 1, sizeof(struct volume *));
 	volume = calloc(1, sizeof(*volume));
 	if (!pool->volumes || !volume || (!pool->names.volumes && names_volumes_init(pool) < 0)) {
 		free(volume);
+		memory_return(pool, sizeof(*volume));
 		return -ENOMEM;
 	}
 	volume->pool = pool;
@@ -68,14 +72,19 @@ static int snapshots_grow(struct pool *pool, uint32_t id)
 {
 	uint32_t capacity = MAX(pool->snapshot_capacity, (uint32_t)SNAPSHOTS_FIRST);
 	struct snapshot **snapshots;
+	uint64_t bytes;
 
 	while (capacity <= id)
 		capacity *= 2;
 	if (capacity == pool->snapshot_capacity)
 		return 0;
+	bytes = SNAPSHOT_TABLES * (capacity - pool->snapshot_capacity) * sizeof(struct snapshot *);
+	if (memory_borrow(pool, bytes) < 0)
+		return -ENOMEM;
 	snapshots = calloc(capacity, sizeof(struct snapshot *));
 	if (!snapshots || names_snapshots_grow(pool, capacity) < 0) {
 		free(snapshots);
+		memory_return(pool, bytes);
 		return -ENOMEM;
 	}
 	if (pool->snapshot_limit > 0)
@@ -97,11 +106,15 @@ int snapshot_add_at(struct pool *pool, uint32_t id, struct snapshot **ret_snapsh
 	if (snapshot_at(pool, id))
 		return -EEXIST;
 	r = snapshots_grow(pool, id);
+	if (r == 0)
+		r = memory_borrow(pool, sizeof(*snapshot));
 	if (r < 0)
 		return r;
 	snapshot = calloc(1, sizeof(*snapshot));
-	if (!snapshot)
+	if (!snapshot) {
+		memory_return(pool, sizeof(*snapshot));
 		return -ENOMEM;
+	}
 	snapshot->id = id;
 	pool->snapshots[id] = snapshot;
 	pool->snapshot_limit = MAX(pool->snapshot_limit, id + 1);
@@ -125,6 +138,7 @@ void volume_remove(struct pool *pool, struct volume *volume)
 	pool->volumes[volume->id] = NULL;
 	pool->names.volume_free = MIN(pool->names.volume_free, volume->id);
 	free(volume);
+	memory_return(pool, sizeof(*volume));
 }
 
 void snapshot_remove(struct pool *pool, struct snapshot *snapshot)
@@ -133,6 +147,7 @@ void snapshot_remove(struct pool *pool, struct snapshot *snapshot)
 	pool->snapshots[snapshot->id] = NULL;
 	pool->names.snapshot_free = MIN(pool->names.snapshot_free, snapshot->id);
 	free(snapshot);
+	memory_return(pool, sizeof(*snapshot));
 }
 
 void volumes_free(struct pool *pool)

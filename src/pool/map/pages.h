@@ -32,6 +32,7 @@ struct pages_params {
 #define PAGES_READS_MAX 64 /* fetches in flight; more wait */
 
 MUST_CHECK int pages_new(const struct pages_params *params, struct pages **ret_pages);
+uint64_t pages_memory(const struct pages_params *params); /* what pages_new() takes */
 void pages_free(struct pages *pages); /* nothing under way: pages_drain(), pages_quiesce() */
 
 /* Whose slots the pages are in: for the class of a vaddr's segment. */
@@ -117,6 +118,9 @@ struct pages_stats {
 	uint64_t lost; /* slots that stay used; at most so many */
 };
 void pages_stats(const struct pages *pages, struct pages_stats *ret_stats);
+
+/* Caches so many pages from now on, or as many as there were to be; the system gets the rest. */
+void pages_limit(struct pages *pages, size_t cache_pages);
 
 /* The number the pointers of pages written now carry. */
 void pages_ckpt_set(struct pages *pages, uint64_t ckpt);

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include <quoin/base_assert.h>
 #include <quoin/base_math.h>
@@ -34,12 +35,29 @@ void pages_free(struct pages *pages)
 	free(pages);
 }
 
-static int memory_take(struct pages *pages)
+static size_t buckets_for(size_t cached_count)
 {
 	size_t buckets = 16;
 
-	while (buckets < pages->cached_count)
+	while (buckets < cached_count)
 		buckets *= 2;
+	return buckets;
+}
+
+uint64_t pages_memory(const struct pages_params *params)
+{
+	const uint64_t buffers = PAGES_READS_MAX + params->write_pages;
+
+	return sizeof(struct pages) + (params->cache_pages + buffers) * PAGE_BYTES +
+	       params->cache_pages * sizeof(struct cached_page) +
+	       buckets_for(params->cache_pages) * sizeof(uint32_t) +
+	       params->write_pages / PAGES_RUN * sizeof(struct page_run);
+}
+
+static int memory_take(struct pages *pages)
+{
+	const size_t buckets = buckets_for(pages->cached_count);
+
 	pages->bucket_mask = buckets - 1;
 	pages->buckets = calloc(buckets, sizeof(*pages->buckets));
 	pages->cached = calloc(pages->cached_count, sizeof(*pages->cached));
@@ -65,7 +83,7 @@ int pages_new(const struct pages_params *params, struct pages **ret_pages)
 		return -ENOMEM;
 	pages->raid = params->raid;
 	pages->space = params->space;
-	pages->cached_count = params->cache_pages;
+	pages->cached_count = pages->cached_most = params->cache_pages;
 	pages->run_count = params->write_pages / PAGES_RUN;
 	list_init(&pages->waiters);
 	r = memory_take(pages);
@@ -185,6 +203,28 @@ static struct cached_page *victim(struct pages *pages)
 			return cached;
 		cached->touched = false;
 	}
+}
+
+static void cached_drop(struct pages *pages, struct cached_page *cached)
+{
+	if (cached->key.vaddr != 0)
+		bucket_remove(pages, cached);
+	cached->key.vaddr = 0;
+	cached->touched = false;
+}
+
+void pages_limit(struct pages *pages, size_t cache_pages)
+{
+	const size_t count = MIN(cache_pages, pages->cached_most);
+
+	ASSERT_U64(count, >, 0);
+	for (size_t i = count; i < pages->cached_count; i++)
+		cached_drop(pages, &pages->cached[i]);
+	if (count < pages->cached_count)
+		madvise(pages->memory + count * PAGE_BYTES,
+			(pages->cached_count - count) * PAGE_BYTES, MADV_DONTNEED);
+	pages->cached_count = count;
+	pages->hand %= count;
 }
 
 void pages_cool(struct pages *pages, const struct node_ptr *ptr)

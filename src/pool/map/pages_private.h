@@ -60,7 +60,8 @@ struct pages {
 
 	struct cached_page *cached; /* page i is at memory + i * PAGE_BYTES */
 	size_t cached_count, hand;
-	uint32_t *buckets; /* index + 1, 0 = empty */
+	size_t cached_most; /* there is memory for */
+	uint32_t *buckets;  /* index + 1, 0 = empty */
 	size_t bucket_mask;
 
 	struct page_read reads[PAGES_READS_MAX];

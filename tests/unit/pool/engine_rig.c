@@ -125,7 +125,7 @@ int rig_open(struct engine_rig *rig)
 	struct pool_open_params params = {
 		.loop = rig->loop,
 		.drives = drives,
-		.memory_bytes = POOL_MEMORY_MIN,
+		.memory_bytes = rig->memory_bytes ? rig->memory_bytes : POOL_MEMORY_MIN,
 		.host_name = "host",
 		.wall_clock_s = clock_s,
 		.data = rig,

@@ -24,6 +24,7 @@ struct engine_rig {
 	struct disk *disks[RIG_DRIVES_MAX];
 	struct pool *pool;
 	uint64_t delta_records;
+	uint64_t memory_bytes; /* 0: the least */
 	unsigned barriers_off;
 	uint64_t rewind_to; /* of the next rig_open() */
 	uint8_t host;

@@ -188,11 +188,59 @@ static void table_of_segments_is_found(void **state)
 	free(rig);
 }
 
+/* --- The lists of freed slots
+ * ---------------------------------------------------------------------
+ */
+
+#define AGAIN_TIMES 200
+#define AGAIN_BLOCKS 256 /* of 200 times: more than the lists have room for */
+
+/*
+ * Blocks that are written again and again fill no delta, but each time a slot is let go. The clock
+ * has no part in this: it would make a checkpoint after 30 s.
+ */
+static void over_and_over(void *arg)
+{
+	struct engine_rig *rig = arg;
+	const struct pool_volume_params params = {.size_bytes = AGAIN_BLOCKS * RIG_BLOCK};
+	uint8_t *data = aligned_alloc(RIG_BLOCK, AGAIN_BLOCKS * RIG_BLOCK);
+	struct pool_status before, after;
+	struct rig_volume volume;
+
+	memset(data, 5, AGAIN_BLOCKS * RIG_BLOCK);
+	rig_format(rig);
+	assert_int_equal(rig_open(rig), 0);
+	assert_int_equal(pool_volume_create(rig->pool, "vol", &params, NULL), 0);
+	assert_int_equal(rig_volume_open(rig, "vol", &volume), 0);
+	pool_status(rig->pool, &before);
+	for (unsigned i = 0; i < AGAIN_TIMES; i++)
+		assert_int_equal(rig_io(&volume, BLOCK_WRITE, 0, data, AGAIN_BLOCKS * RIG_BLOCK),
+				 0);
+	pool_status(rig->pool, &after);
+	assert_true(loop_now_ns(rig->loop) < 30 * NS_PER_S);
+	assert_in_range(after.checkpoints_made - before.checkpoints_made, 2, AGAIN_TIMES);
+	free(data);
+	rig_volume_close(&volume);
+	assert_int_equal(rig_close(rig), 0);
+}
+
+static void blocks_are_written_over_and_over(void **state)
+{
+	struct engine_rig *rig = malloc(sizeof(*rig));
+
+	rig_init(rig, 1, 1, 1 * GiB);
+	rig->delta_records = 1024;
+	rig_run(rig, over_and_over, rig);
+	rig_fini(rig);
+	free(rig);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(full_deltas_are_replayed),
 		cmocka_unit_test(table_of_segments_is_found),
+		cmocka_unit_test(blocks_are_written_over_and_over),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
