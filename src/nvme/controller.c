@@ -3,13 +3,15 @@
  * The controller's life: checks of its parameters, all memory at the start, and its counters.
  *
  * After nvme_controller_new() nothing is allocated any more: requests, bounce buffers, queues and
- * namespaces are parts of the controller.
+ * namespaces are there. Requests and bounce buffers are many, and a guest uses few: their memory is
+ * mapped, and is the system's until it is written to.
  */
 #include "controller.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #define COMMANDS_MIN 1
 #define COMMANDS_MAX 65536
@@ -39,12 +41,12 @@ static bool params_valid(const struct nvme_params *p)
 
 static void parts_init(struct nvme_controller *c)
 {
-	for (unsigned i = 0; i < NVME_QUEUES_MAX; i++) {
+	for (unsigned i = 0; i <= c->params.queue_pairs; i++) {
 		c->sqs[i].id = (uint16_t)i;
 		c->cqs[i].id = (uint16_t)i;
 		list_init(&c->cqs[i].finished);
 	}
-	for (unsigned i = 0; i < NVME_NAMESPACES_MAX; i++) {
+	for (unsigned i = 0; i < c->params.namespaces; i++) {
 		c->namespaces[i].controller = c;
 		c->namespaces[i].nsid = i + 1;
 		nvme_gate_init(&c->namespaces[i]);
@@ -58,16 +60,34 @@ static void parts_init(struct nvme_controller *c)
 	nvme_features_reset(c);
 }
 
+/* The controller, its queues and namespaces, zeroed. NULL: there is no memory. */
+static struct nvme_controller *memory_take(const struct nvme_params *params)
+{
+	const unsigned queues = params->queue_pairs + 1;
+	const size_t bytes = sizeof(struct nvme_controller) + queues * sizeof(struct nvme_sq) +
+			     queues * sizeof(struct nvme_cq) +
+			     params->namespaces * sizeof(struct nvme_namespace);
+	struct nvme_controller *c =
+		mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (c == MAP_FAILED)
+		return NULL;
+	c->memory_bytes = bytes;
+	c->sqs = (void *)(c + 1);
+	c->cqs = (void *)(c->sqs + queues);
+	c->namespaces = (void *)(c->cqs + queues);
+	return c;
+}
+
 int nvme_controller_new(const struct nvme_params *params, struct nvme_controller **ret)
 {
 	struct nvme_controller *c;
 
 	if (!params_valid(params))
 		return -EINVAL;
-	c = aligned_alloc(64, align_up(sizeof(*c), 64));
+	c = memory_take(params);
 	if (!c)
 		return -ENOMEM;
-	memset(c, 0, sizeof(*c));
 	c->loop = params->loop;
 	c->memory = params->memory;
 	c->params = *params;
@@ -75,10 +95,13 @@ int nvme_controller_new(const struct nvme_params *params, struct nvme_controller
 	memcpy(c->model, params->model, strlen(params->model));
 	c->params.serial = c->serial;
 	c->params.model = c->model;
-	if (nvme_requests_init(c, params->commands_max + NVME_ADMIN_REQUESTS) < 0 ||
-	    nvme_bounce_init(c) < 0) {
+	if (nvme_requests_init(c, params->commands_max + NVME_ADMIN_REQUESTS) < 0) {
+		munmap(c, c->memory_bytes);
+		return -ENOMEM;
+	}
+	if (nvme_bounce_init(c) < 0) {
 		nvme_requests_fini(c);
-		free(c);
+		munmap(c, c->memory_bytes);
 		return -ENOMEM;
 	}
 	parts_init(c);
@@ -92,12 +115,12 @@ void nvme_controller_free(struct nvme_controller *c)
 		return;
 	ASSERT(c->registers.state == NVME_LIFE_DISABLED);
 	ASSERT_U64(c->in_flight, ==, 0);
-	for (unsigned i = 0; i < NVME_NAMESPACES_MAX; i++)
+	for (unsigned i = 0; i < c->params.namespaces; i++)
 		ASSERT(!c->namespaces[i].channel);
 	nvme_interrupts_fini(c);
 	nvme_bounce_fini(c);
 	nvme_requests_fini(c);
-	free(c);
+	munmap(c, c->memory_bytes);
 }
 
 void nvme_controller_stats(const struct nvme_controller *c, struct nvme_stats *ret_stats)
@@ -115,7 +138,7 @@ void nvme_controller_memory_changed(struct nvme_controller *c)
 	if (guest_memory_lost(c->memory))
 		nvme_controller_fail(c);
 	nvme_doorbells_memory_changed(c);
-	for (unsigned i = 0; i < NVME_QUEUES_MAX; i++)
+	for (unsigned i = 0; i <= c->params.queue_pairs; i++)
 		nvme_cq_post_finished(c, &c->cqs[i]);
 	nvme_interrupts_decide(c);
 }

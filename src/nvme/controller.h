@@ -60,7 +60,6 @@ struct nvme_controller {
 	unsigned request_fresh;		    /* requests from here on were never used */
 	struct nvme_request *free_requests; /* last in, first out: the warm ones */
 	unsigned free_count;
-	void *request_memory;
 	uint64_t kicks; /* namespaces (bit nsid - 1) with commands the drive holds back */
 
 	struct nvme_registers registers;
@@ -72,16 +71,19 @@ struct nvme_controller {
 
 	struct nvme_sq *live[NVME_QUEUES_MAX]; /* submission queues in service */
 	unsigned live_count;
-	struct nvme_sq sqs[NVME_QUEUES_MAX];
-	struct nvme_cq cqs[NVME_QUEUES_MAX];
-
-	struct nvme_namespace namespaces[NVME_NAMESPACES_MAX]; /* slot nsid - 1 */
 
 	struct nvme_pci pci;
 	struct nvme_features features;
 	struct nvme_log log;
 	struct nvme_events events;
 
+	/* Behind this struct, in this order: as many as there may be, by params. */
+	struct nvme_sq *sqs; /* with the admin queue */
+	struct nvme_cq *cqs;
+	struct nvme_namespace *namespaces; /* slot nsid - 1 */
+	size_t memory_bytes;
+
+	/* Last, as it is used late. */
 	struct nvme_request shutdown; /* flushes the namespaces when the guest shuts down */
 };
 

@@ -97,7 +97,7 @@ void nvme_gate_abort(struct nvme_request *req)
 
 void nvme_gates_abandon(struct nvme_controller *c)
 {
-	for (unsigned i = 0; i < NVME_NAMESPACES_MAX; i++) {
+	for (unsigned i = 0; i < c->params.namespaces; i++) {
 		struct list *gated = &c->namespaces[i].gated_requests;
 
 		while (!list_empty(gated))

@@ -262,7 +262,7 @@ unsigned nvme_sq_process(struct nvme_controller *c, struct nvme_sq *sq, unsigned
 
 void nvme_queues_end_fused(struct nvme_controller *c, uint16_t status)
 {
-	for (unsigned i = 0; i < NVME_QUEUES_MAX; i++) {
+	for (unsigned i = 0; i <= c->params.queue_pairs; i++) {
 		struct nvme_request *first = c->sqs[i].fused;
 
 		if (!first)
@@ -295,7 +295,7 @@ void nvme_queues_drop(struct nvme_controller *c)
 {
 	nvme_queues_end_fused(c, NVME_ABORTED_REQUEST);
 	c->live_count = 0;
-	for (unsigned i = 0; i < NVME_QUEUES_MAX; i++) {
+	for (unsigned i = 0; i <= c->params.queue_pairs; i++) {
 		sq_drop(&c->sqs[i]);
 		cq_drop(&c->cqs[i]);
 	}

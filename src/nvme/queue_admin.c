@@ -176,7 +176,7 @@ void nvme_queue_delete_cq(struct nvme_request *req)
 
 bool nvme_queues_io_exist(const struct nvme_controller *c)
 {
-	for (unsigned i = 1; i < NVME_QUEUES_MAX; i++)
+	for (unsigned i = 1; i <= c->params.queue_pairs; i++)
 		if (c->sqs[i].state != NVME_QUEUE_ABSENT || c->cqs[i].state != NVME_QUEUE_ABSENT)
 			return true;
 	return false;

@@ -203,7 +203,7 @@ void nvme_bus_master_set(struct nvme_controller *c, bool enabled)
 	c->registers.bus_master = enabled;
 	if (!enabled)
 		return;
-	for (unsigned i = 0; i < NVME_QUEUES_MAX; i++)
+	for (unsigned i = 0; i <= c->params.queue_pairs; i++)
 		nvme_cq_post_finished(c, &c->cqs[i]);
 }
 

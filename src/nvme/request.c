@@ -13,17 +13,17 @@
 #include "controller.h"
 
 #include <errno.h>
-#include <stdlib.h>
-
-#define CACHE_LINE 64
+#include <sys/mman.h>
 
 int nvme_requests_init(struct nvme_controller *c, unsigned count)
 {
-	/* calloc() leaves the pages untouched; the array is aligned by hand. */
-	c->request_memory = calloc(1, sizeof(struct nvme_request) * count + CACHE_LINE);
-	if (!c->request_memory)
+	/* Mapped, so that the pages are untouched. */
+	void *memory = mmap(NULL, sizeof(struct nvme_request) * count, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (memory == MAP_FAILED)
 		return -ENOMEM;
-	c->requests = (void *)align_up((uintptr_t)c->request_memory, CACHE_LINE);
+	c->requests = memory;
 	c->request_count = count;
 	c->free_count = count;
 	return 0;
@@ -32,7 +32,7 @@ int nvme_requests_init(struct nvme_controller *c, unsigned count)
 void nvme_requests_fini(struct nvme_controller *c)
 {
 	ASSERT_U64(c->free_count, ==, c->request_count);
-	free(c->request_memory);
+	munmap(c->requests, sizeof(struct nvme_request) * c->request_count);
 }
 
 static struct nvme_request *fresh_request(struct nvme_controller *c)
