@@ -627,11 +627,13 @@ static void amplification(uint64_t volume_gib, unsigned records, double most)
 
 static void write_amplification(void **state)
 {
-	amplification(256, 750000, 3);
-	amplification(256, 2000000, 3);
-	amplification(1024, 237000, 3);
-	amplification(64, 750000, 3);
-	amplification(16, 131072, 3);
+	/* What pools of these sizes have with the default memory; and the first with twice as much.
+	 */
+	amplification(256, 750000, 0.86);
+	amplification(256, 1800000, 0.45);
+	amplification(1024, 280000, 2.33);
+	amplification(64, 500000, 0.43);
+	amplification(16, 130000, 0.43);
 }
 
 int main(void)

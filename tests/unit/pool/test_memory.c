@@ -384,7 +384,7 @@ static void pools_keep_to_the_plan(void **state)
 /* What does not fit is refused, and the sentence says what would do. */
 static void too_little_is_refused(void **state)
 {
-	static const uint64_t sizes[] = {200 * GiB, 4096 * GiB, 15 * 1024 * GiB};
+	static const uint64_t sizes[] = {200 * GiB, 1024 * GiB, 4096 * GiB, 15 * 1024 * GiB};
 	struct trial *t = malloc(sizeof(*t));
 
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
