@@ -87,6 +87,7 @@ static void pool_numbers_put(json_t *json, const struct control_pool_info *info)
 	    {"snapshots", json_integer(info->snapshot_count)},
 	    {"checkpoint", number(info->checkpoint)}, {"created_s", number(info->created_s)},
 	    {"replayed_records", number(info->replayed_records)},
+	    {"held_writes", number(info->held_writes)}, {"held_ns", number(info->held_ns)},
 	    {"read_errors", number(info->read_errors)},
 	    {"write_errors", number(info->write_errors)},
 	    {"check_errors", number(info->check_errors)}, {"healed", number(info->healed)});

@@ -204,6 +204,8 @@ static void status_copy(const struct pool_status *from, struct control_pool_info
 	to->checkpoint = from->checkpoint;
 	to->created_s = from->created_s;
 	to->replayed_records = from->replayed_records;
+	to->held_writes = from->held_writes;
+	to->held_ns = from->held_ns;
 	to->read_errors = from->read_errors;
 	to->write_errors = from->write_errors;
 	to->check_errors = from->check_errors;

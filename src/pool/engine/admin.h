@@ -107,6 +107,7 @@ MUST_CHECK int pool_writable(const struct pool *pool, struct err *err);
 
 struct checkpoint_stats {
 	uint64_t made, records_last, ns_last;
+	uint64_t held_count, held_ns; /* writes, by its pace */
 };
 void checkpoint_stats(const struct pool *pool, struct checkpoint_stats *ret_stats);
 

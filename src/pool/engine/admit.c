@@ -22,6 +22,29 @@
 #define RECORDS_PER_BLOCK 80 /* of the log, to be on the safe side */
 #define LOG_SLACK 16	     /* blocks for commits, snapshots, trims */
 
+static uint64_t log_used(const struct pool *pool)
+{
+	return pool->barriers_off & POOL_BARRIER_LOG_WRAP ? 0 : pool->log.fill - pool->log.tail;
+}
+
+static uint64_t log_need(uint64_t records)
+{
+	return records / RECORDS_PER_BLOCK + LOG_SLACK + LOG_BUFFERS;
+}
+
+uint64_t write_room_left(const struct pool *pool)
+{
+	const uint64_t coming = records_coming(pool);
+	const uint64_t points = pool->deltas[pool->active].count + coming;
+	const uint64_t blocks = log_used(pool) + log_need(coming);
+	const uint64_t in_delta =
+		pool->memory.delta_records - MIN(points, (uint64_t)pool->memory.delta_records);
+	const uint64_t in_log =
+		(pool->log.ring_blocks - MIN(blocks, pool->log.ring_blocks)) * RECORDS_PER_BLOCK;
+
+	return MIN(in_delta, in_log);
+}
+
 bool write_room(struct volume *volume, unsigned blocks)
 {
 	struct pool *pool = volume->pool;
@@ -29,16 +52,14 @@ bool write_room(struct volume *volume, unsigned blocks)
 	const uint32_t most = pool->memory.delta_records;
 	const enum space_pressure pressure = space_freed_pressure(pool->space);
 	const uint64_t coming = records_coming(pool) + blocks;
-	const uint64_t log_used =
-		pool->barriers_off & POOL_BARRIER_LOG_WRAP ? 0 : pool->log.fill - pool->log.tail;
-	const uint64_t log_need = coming / RECORDS_PER_BLOCK + LOG_SLACK + LOG_BUFFERS;
+	const uint64_t log_blocks = log_used(pool) + log_need(coming);
 
 	if (delta->count + coming > most - most / 16)
 		checkpoint_request_room(pool);
-	if ((log_used + log_need) * 2 > pool->log.ring_blocks || pressure != SPACE_PRESSURE_NONE)
+	if (log_blocks * 2 > pool->log.ring_blocks || pressure != SPACE_PRESSURE_NONE)
 		checkpoint_request(pool);
 	return pool->buffers_free_count >= MIN(blocks, (unsigned)WIO_BLOCKS) &&
-	       delta->count + coming <= most && log_used + log_need < pool->log.ring_blocks &&
+	       delta->count + coming <= most && log_blocks < pool->log.ring_blocks &&
 	       pressure != SPACE_PRESSURE_FULL;
 }
 

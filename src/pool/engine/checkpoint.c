@@ -193,6 +193,7 @@ static int steps(struct checkpointer *c)
 		r = checkpoint_merge(c);
 	if (r < 0)
 		return r;
+	pace_merged(&c->pace, loop_now_ns(pool->loop));
 	task_run(c);
 	r = destroy_step(pool, DESTROY_BUDGET, &c->destroying);
 	if (r < 0)
@@ -241,6 +242,7 @@ static void run(struct checkpointer *c)
 		return;
 	}
 	commit(c);
+	pace_end(&c->pace, loop_now_ns(c->pool->loop));
 	c->ns_last = loop_now_ns(c->pool->loop) - began_ns;
 	waits_end(c, 0);
 }
@@ -302,6 +304,36 @@ static void tick(struct loop_timer *timer)
 	loop_timer_arm(c->pool->loop, timer, now_ns + TICK_NS);
 }
 
+/* --- Pace ------------------------------------------------------------------------------------ */
+
+static void held_long_enough(struct loop_timer *timer)
+{
+	pool_work(container_of(timer, struct checkpointer, pace_timer)->pool);
+}
+
+/* Somebody waits for its requests to end. */
+static bool leaving(struct block_request *request)
+{
+	const struct device *device = request_words(request)->device;
+
+	return device->hurried || device->volume->gated;
+}
+
+bool write_held(struct pool *pool, struct block_request *request)
+{
+	struct checkpointer *c = pool->checkpointer;
+	const uint64_t now_ns = loop_now_ns(pool->loop);
+	uint64_t wait_ns;
+
+	if (!c || !c->pace.running || pool->error < 0 || leaving(request) ||
+	    (pool->barriers_off & POOL_BARRIER_PACE))
+		return false;
+	wait_ns = pace_wait_ns(&c->pace, now_ns, write_room_left(pool));
+	if (wait_ns > 0)
+		loop_timer_arm(pool->loop, &c->pace_timer, now_ns + wait_ns);
+	return wait_ns > 0;
+}
+
 /* --- For the rest of the engine -------------------------------------------------------------- */
 
 int checkpointer_start(struct pool *pool)
@@ -315,6 +347,8 @@ int checkpointer_start(struct pool *pool)
 	c->epoch = pool->super.epoch;
 	list_init(&c->waits);
 	loop_timer_init(&c->timer, tick);
+	pace_init(&c->pace);
+	loop_timer_init(&c->pace_timer, held_long_enough);
 	r = fiber_start(pool->loop, true, main_loop, c, &c->fiber);
 	if (r < 0) {
 		free(c);
@@ -333,6 +367,7 @@ void checkpointer_stop(struct pool *pool)
 	fiber_wake(pool->checkpointer->fiber);
 	fiber_join(pool->checkpointer->fiber);
 	loop_timer_disarm(pool->loop, &pool->checkpointer->timer);
+	loop_timer_disarm(pool->loop, &pool->checkpointer->pace_timer);
 	free(pool->checkpointer);
 	pool->checkpointer = NULL;
 }
@@ -407,7 +442,13 @@ void checkpoint_stats(const struct pool *pool, struct checkpoint_stats *ret_stat
 
 	*ret_stats = (struct checkpoint_stats){0};
 	if (c)
-		*ret_stats = (struct checkpoint_stats){c->made, c->records_last, c->ns_last};
+		*ret_stats = (struct checkpoint_stats){
+			.made = c->made,
+			.records_last = c->records_last,
+			.ns_last = c->ns_last,
+			.held_count = c->pace.held_count,
+			.held_ns = c->pace.held_ns,
+		};
 }
 
 void pool_suspend(struct pool *pool, int error, const char *what)

@@ -16,6 +16,7 @@
 #define POOL_ENGINE_CHECKPOINT_H
 
 #include "engine/io.h"
+#include "engine/pace.h"
 
 #define CARRY_TIMES 4 /* that a record may be left to the next checkpoint */
 
@@ -51,6 +52,9 @@ struct checkpointer {
 	bool destroying;		   /* more is left to free */
 	uint64_t records_last, ns_last;
 
+	struct pace pace;
+	struct loop_timer pace_timer; /* the write at the head of the queue may begin then */
+
 	/* What the timer saw last. */
 	struct loop_timer timer;
 	uint64_t seen_seq, seen_freezes;
@@ -61,6 +65,12 @@ struct checkpointer {
 
 MUST_CHECK int checkpointer_start(struct pool *pool);
 void checkpointer_stop(struct pool *pool); /* [fiber] */
+
+/*
+ * True: a checkpoint is under way and the request, at the head of the queue and not begun, waits
+ * so that room is left for others until the end. A timer goes round the queues in time.
+ */
+bool write_held(struct pool *pool, struct block_request *request);
 
 /* [fiber] merge.c: all volumes' frozen records into their `next` roots. */
 MUST_CHECK int checkpoint_merge(struct checkpointer *c);

@@ -25,6 +25,29 @@ static struct device *device_of(const struct block_device *block)
 	return container_of(block, struct device, block);
 }
 
+/*
+ * The volume's writes that have not begun, before those of others: somebody waits for their end.
+ * Requests under way have no order among each other.
+ */
+static void writes_first(const struct volume *volume)
+{
+	struct pool *pool = volume->pool;
+	struct list first;
+
+	list_init(&first);
+	list_for_each_safe (node, next, &pool->incoming) {
+		struct block_request *request = container_of(node, struct block_request, node);
+
+		if (request_words(request)->device->volume == volume) {
+			list_remove(node);
+			list_append(&first, node);
+		}
+	}
+	list_splice(&first, &pool->incoming);
+	list_splice(&pool->incoming, &first);
+	pool_work(pool);
+}
+
 /* --- The end of a request -------------------------------------------------------------------- */
 
 static void deliver_end(struct loop_message *message)
@@ -229,7 +252,7 @@ static void hurry_set(struct device *device, bool on)
 	if (!on || !device->volume)
 		return;
 	starved_retry(device->pool);
-	pool_work(device->pool);
+	writes_first(device->volume);
 }
 
 /* Comes before the message that the device is closed: that is sent later. */
@@ -376,6 +399,7 @@ int pool_device_open(struct pool *pool, const char *name, bool read_only,
 void volume_gate_close(struct volume *volume)
 {
 	volume->gated = true;
+	writes_first(volume);
 	while (volume->requests > 0)
 		fiber_sleep_ns(GATE_LOOK_NS);
 }

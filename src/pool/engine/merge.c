@@ -13,7 +13,6 @@
 
 #define RANGE_PAGES 8192 /* leaf pages read for trims by one checkpoint; the rest is carried */
 #define RANGE_CARRY_ROOM 64
-#define PAUSE_NS 1000
 
 struct merger {
 	struct checkpointer *c;
@@ -29,6 +28,7 @@ struct merger {
 	/* Of the volume under way: its part of pool->order. */
 	struct volume *volume;
 	uint32_t first, end;
+	uint32_t done; /* records of passes that have ended */
 };
 
 static int by_value(const void *a, const void *b)
@@ -184,6 +184,9 @@ static void ranges_carry(struct merger *m, size_t count)
 
 static void give_way(struct map_merge *merge)
 {
+	const struct merger *m = ((const struct pass *)(const void *)merge)->m;
+
+	pace_progress(&m->c->pace, m->done + merge->points_done);
 	fiber_yield();
 }
 
@@ -221,6 +224,7 @@ static int pass_merge(struct merger *m, uint32_t after, uint32_t upto, bool head
 	if (r == 0)
 		r = volume_sink_flush(&sink);
 	volume_sink_fini(&sink);
+	m->done += (uint32_t)pass.merge.point_count;
 	if (r == 0)
 		ranges_carry(m, range_count);
 	return r;
@@ -335,6 +339,7 @@ static int volumes_merge(struct merger *m)
 		m->volume = volume_at(m->pool, id);
 		if (m->volume && m->volume->next.state == VOLUME_LIVE && touched(m))
 			r = volume_merge(m);
+		m->done = at;
 		if (r < 0)
 			return r;
 	}
@@ -354,6 +359,8 @@ int checkpoint_merge(struct checkpointer *c)
 	if (r == 0) {
 		delta_sort(m.frozen, pool->order, pool->order_scratch, sort_pause, NULL);
 		m.count = checkpoint_carry(c);
+		/* What goes on has taken its room by now, and costs no time. */
+		pace_begin(&c->pace, loop_now_ns(pool->loop), m.count, write_room_left(pool));
 		r = volumes_merge(&m);
 	}
 	free(m.cuts);

@@ -209,6 +209,8 @@ static void counter_status(const struct pool *pool, struct pool_status *status)
 	status->checkpoints_made = checkpoints.made;
 	status->checkpoint_records = checkpoints.records_last;
 	status->checkpoint_ns_last = checkpoints.ns_last;
+	status->held_writes = checkpoints.held_count;
+	status->held_ns = checkpoints.held_ns;
 	for (unsigned i = 0; i < pool->raid.drive_count; i++) {
 		const struct super_drive *info = &pool->raid.drives[i].info;
 

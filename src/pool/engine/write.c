@@ -10,8 +10,8 @@
 #include <quoin/base_assert.h>
 #include <quoin/codec.h>
 
+#include "engine/checkpoint.h"
 #include "engine/discard.h"
-#include "engine/io.h"
 
 /* --- Buffers ------------------------------------------------------------------------------- */
 
@@ -369,6 +369,8 @@ static bool process(struct gather *g, struct block_request *request)
 	struct volume *volume = request_words(request)->device->volume;
 	int error = 0;
 
+	if (request_words(request)->at == 0 && write_held(g->pool, request))
+		return false;
 	if (request->op != BLOCK_WRITE)
 		return trim_process(g->pool, request);
 	if (request_words(request)->at > 0)

@@ -58,6 +58,7 @@ struct map_merge {
 	size_t range_count;
 	uint64_t range_pages_max; /* leaf pages read for ranges before it stops; 0 = no limit */
 	void (*pause)(struct map_merge *merge); /* called between groups of leaves; may park */
+	size_t points_done;			/* by then */
 };
 
 /*

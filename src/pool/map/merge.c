@@ -202,6 +202,7 @@ static int write_inner(struct merger *merger, struct page_ref *ref)
 
 static void pause_group(struct merger *merger)
 {
+	merger->merge->points_done = merger->at.point;
 	if (merger->group_before && merger->merge->pause)
 		merger->merge->pause(merger->merge);
 	merger->group_before = true;

@@ -71,6 +71,7 @@ struct control_pool_info {
 	uint64_t data_bytes, metadata_bytes, log_bytes;
 	unsigned volume_count, snapshot_count;
 	uint64_t checkpoint, created_s, replayed_records;
+	uint64_t held_writes, held_ns; /* back, while checkpoints ran, since the import */
 	uint64_t read_errors, write_errors, check_errors, healed;
 	unsigned drive_count;
 	struct control_drive_info drives[CONTROL_DRIVES_MAX]; /* of a failed one: paths only */

@@ -51,6 +51,7 @@ enum pool_barrier {
 	POOL_BARRIER_SUPER_FUA = 512,	/* a superblock is durable before its checkpoint counts */
 	POOL_BARRIER_LOG_GATHER = 1024, /* a commit's flush begins after earlier log blocks ended */
 	POOL_BARRIER_SUPER_LEVEL = 2048, /* an import makes superblocks level before its own */
+	POOL_BARRIER_PACE = 4096, /* of time alone: writes go slower while a checkpoint runs */
 };
 
 struct pool_open_params {
@@ -108,6 +109,7 @@ struct pool_status {
 	bool autotrim;
 	unsigned drive_count, volume_count, snapshot_count;
 	uint64_t checkpoint, checkpoints_made, checkpoint_records, checkpoint_ns_last;
+	uint64_t held_writes, held_ns; /* by pacing, since the import */
 	uint64_t memory_bytes, created_s;
 	uint64_t read_errors, write_errors, check_errors, healed;
 	uint64_t replayed_records; /* by this import */
