@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import time
 import unittest
 
 from quoin_test import BUILD, DaemonTest, main
@@ -31,15 +32,29 @@ class PoolTest(DaemonTest):
     def status(self, name='tank'):
         return self.done('pool', 'status', name, '--json').json
 
+    def image(self, name, size, at=0):
+        """A file with random bytes from `at` on."""
+        image = self.path(name)
+        with open(image, 'wb') as file:
+            file.seek(at)
+            file.write(os.urandom(size))
+        return image
+
+    def guest(self, socket, image, *options):
+        """Writes the image to a target's disk; a process."""
+        return subprocess.Popen([os.path.join(BUILD, 'tests/client/nvme-put'), *options, socket,
+                                 image], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+    def guest_done(self, *words):
+        with self.guest(*words) as guest:
+            self.assertEqual((guest.wait(60), guest.stderr.read()), (0, b''))
+
     def put(self, volume, size):
         """Random bytes on a volume, through a target on it as a guest would."""
-        image = self.path('image')
-        with open(image, 'wb') as file:
-            file.write(os.urandom(size))
+        image = self.image('image', size)
         socket = self.path('put.sock')
         self.done('target', 'create', 'put', '--listen', socket, volume)
-        subprocess.run([os.path.join(BUILD, 'tests/client/nvme-put'), socket, image], check=True,
-                       timeout=60, stdout=subprocess.DEVNULL)
+        self.guest_done(socket, image)
         self.done('target', 'destroy', 'put')
 
     def restart(self, number=signal.SIGTERM):
@@ -373,6 +388,46 @@ class Amiss(PoolTest):
             self.volume('tank/' + name)
         self.done('pool', 'export', 'tank')
         self.refused('pool', 'import', 'tank', self.a, '--rewind', '1', says='newest')
+
+
+class Full(PoolTest):
+    def paused(self):
+        """A guest whose write waits for space in a full pool; what it flushed before."""
+        self.pool()
+        self.done('volume', 'create', 'tank/v', '--size', '256M', '--set', 'full=pause')
+        flushed = self.image('flushed', 8 * MIB)
+        socket = self.path('vm.sock')
+        self.done('target', 'create', 'vm', '--listen', socket, 'tank/v')
+        self.guest_done(socket, flushed)
+        guest = self.guest(socket, self.image('more', 80 * MIB, at=8 * MIB))
+        self.addCleanup(guest.stderr.close)
+        self.addCleanup(guest.wait)
+        self.addCleanup(guest.kill)
+        end = time.monotonic() + 60
+        while not self.done('volume', 'info', 'tank/v', '--json').json['paused']:
+            self.assertIsNone(guest.poll(), 'the guest\'s writes did not wait')
+            self.assertLess(time.monotonic(), end, 'the volume does not pause')
+            time.sleep(0.05)
+        return guest, socket, flushed
+
+    def test_stop_with_a_paused_volume(self):
+        """A write that waits for space keeps nobody from stopping, and what was flushed stays."""
+        guest, socket, flushed = self.paused()
+        self.daemon.send_signal(signal.SIGTERM)
+        self.assertEqual(self.daemon.wait(10), 0)
+        self.daemon = None
+        self.assertNotIn('without waiting', self.read_log())
+        guest.kill()
+        self.start()
+        self.assertEqual(self.status()['replayed_records'], 0)
+        self.guest_done(socket, flushed, '--compare')
+        self.stop()
+        self.assertEqual(self.quoin('inspect', 'check', self.a).code, 0)
+
+    def test_kill_with_a_paused_volume(self):
+        _, socket, flushed = self.paused()
+        self.restart(signal.SIGKILL)
+        self.guest_done(socket, flushed, '--compare')
 
 
 class Refusals(PoolTest):

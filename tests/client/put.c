@@ -2,7 +2,8 @@
 /*
  * nvme-put SOCKET FILE: writes an image to the disk of a target, as a virtual machine would, and
  * flushes it; the daemon has no verb for that yet. What is zero in the file is left out, so the
- * disk must be a new one. Namespace 1, blocks of 512 bytes.
+ * disk must be a new one. With --compare the disk is read instead, and must have what the file has
+ * there. Namespace 1, blocks of 512 bytes.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -20,7 +21,11 @@ struct put {
 	struct host host;
 	int fd;
 	uint64_t size, at, written;
+	bool compare;
 	unsigned submitted; /* of the batch */
+	/* Of each: what the file has, what the disk is given or gives. */
+	uint8_t *wanted[BATCH], *data[BATCH];
+	uint64_t bytes[BATCH];
 };
 
 static bool is_zero(const uint8_t *data, size_t size)
@@ -39,18 +44,21 @@ static int piece_read(struct put *p, uint8_t *data)
 	return 0;
 }
 
-static int piece_submit(struct put *p, uint8_t *data)
+static int piece_submit(struct put *p, uint8_t *wanted)
 {
 	const uint64_t bytes = MIN((uint64_t)CHUNK_BYTES, (p->size - p->at + 511) / 512 * 512);
 	struct nvme_sqe sqe = {
-		.opcode = IO_WRITE,
+		.opcode = p->compare ? IO_READ : IO_WRITE,
 		.nsid = 1,
 		.dw10 = (uint32_t)(p->at / 512),
 		.dw11 = (uint32_t)(p->at / 512 >> 32),
 		.dw12 = (uint32_t)(bytes / 512) - 1,
 	};
 
-	prp_set(&p->host.ram, &sqe, data, bytes, 0);
+	p->wanted[p->submitted] = wanted;
+	p->data[p->submitted] = p->compare ? ram_alloc(&p->host.ram, CHUNK_BYTES) : wanted;
+	p->bytes[p->submitted] = bytes;
+	prp_set(&p->host.ram, &sqe, p->data[p->submitted], bytes, 0);
 	p->submitted++;
 	p->written += bytes;
 	return host_submit(&p->host, 1, sqe) < 0 ? -EIO : 0;
@@ -83,6 +91,10 @@ static int batch_end(struct put *p)
 		r = host_reap(&p->host, 1, &cqe, HOST_COMMAND_TIMEOUT_MS);
 		if (r == 0 && nvme_cqe_status(&cqe) != ST_OK)
 			r = -EIO;
+	}
+	for (unsigned i = 0; r == 0 && i < p->submitted; i++) {
+		if (memcmp(p->wanted[i], p->data[i], p->bytes[i]) != 0)
+			r = -EILSEQ;
 	}
 	return r;
 }
@@ -129,8 +141,11 @@ int main(int argc, char **argv)
 	struct stat st;
 	int r;
 
-	if (argc != 3) {
-		fprintf(stderr, "usage: nvme-put SOCKET FILE\n");
+	if (argc == 4 && strcmp(argv[1], "--compare") == 0) {
+		p.compare = true;
+		argv++;
+	} else if (argc != 3) {
+		fprintf(stderr, "usage: nvme-put [--compare] SOCKET FILE\n");
 		return 2;
 	}
 	p.fd = open(argv[2], O_RDONLY | O_CLOEXEC);
@@ -145,7 +160,9 @@ int main(int argc, char **argv)
 	host_close(&p.host);
 	close(p.fd);
 	if (r < 0)
-		return fail("the image was not written", r);
-	printf("%llu MiB written, the rest is zero\n", (unsigned long long)(p.written / MiB));
+		return fail(p.compare ? "the disk does not have it" : "the image was not written",
+			    r);
+	printf("%llu MiB %s, the rest is zero\n", (unsigned long long)(p.written / MiB),
+	       p.compare ? "are there" : "written");
 	return 0;
 }
