@@ -209,6 +209,12 @@ static int start_found(struct control *control, const struct control_scan *scan,
 
 	how->paths = paths;
 	how->path_count = control_scan_paths(scan, pool->guid, paths);
+	for (unsigned i = 0; how->path_count == 0 && i < pool->path_count; i++) {
+		const char *trouble = control_scan_trouble(scan, pool->paths[i]);
+
+		if (trouble)
+			return err_set(err, -ENODEV, "%s", trouble);
+	}
 	if (how->path_count == 0)
 		return err_set(err, -ENODEV, "none of its drives is there");
 	return control_pool_start(&control->pools, pool, how, err);

@@ -172,8 +172,12 @@ static void labels_read(struct control_scan *scan)
 	for (unsigned i = 0; i < scan->count; i++) {
 		struct err why = {.code = 0};
 
-		if (label_read(scan, &scan->drives[i], &why) < 0)
+		const int r = label_read(scan, &scan->drives[i], &why);
+
+		if (r < 0)
 			log_debug("%s: %s", scan->drives[i].path, why.text);
+		if (r < 0 && r != -ENOENT)
+			scan->drives[i].trouble = xstrdup(why.text);
 	}
 }
 
@@ -198,8 +202,10 @@ int control_scan_run(struct control_scan *scan, struct control_pools *pools,
 
 void control_scan_fini(struct control_scan *scan)
 {
-	for (unsigned i = 0; i < scan->count; i++)
+	for (unsigned i = 0; i < scan->count; i++) {
 		free(scan->drives[i].path);
+		free(scan->drives[i].trouble);
+	}
 	free(scan->drives);
 	scan->drives = NULL;
 	scan->count = 0;
@@ -207,6 +213,17 @@ void control_scan_fini(struct control_scan *scan)
 
 /* --- Pools -------------------------------------------------------------------------------------
  */
+
+const char *control_scan_trouble(const struct control_scan *scan, const char *path)
+{
+	for (unsigned i = 0; i < scan->count; i++) {
+		const struct scan_drive *drive = &scan->drives[i];
+
+		if (drive->trouble && (!path || strcmp(drive->path, path) == 0))
+			return drive->trouble;
+	}
+	return NULL;
+}
 
 const struct pool_label *control_scan_newest(const struct control_scan *scan,
 					     const uint8_t guid[16])
@@ -260,6 +277,9 @@ int control_scan_choose(const struct control_scan *scan, const char *name, uint8
 				       name);
 		found = label;
 	}
+	if (!found && control_scan_trouble(scan, NULL))
+		return err_set(err, -ENOENT, "no pool \"%s\" is on the drives looked at, but %s",
+			       name, control_scan_trouble(scan, NULL));
 	if (!found)
 		return err_set(err, -ENOENT,
 			       "no pool \"%s\" is on the drives looked at: name its drives, or a "

@@ -12,6 +12,7 @@ struct scan_drive {
 	dev_t device;
 	ino_t inode;
 	bool labelled;
+	char *trouble; /* why its label is not known; NULL: it is, or there is none */
 	struct pool_label label;
 };
 
@@ -28,6 +29,9 @@ struct control_scan {
 MUST_CHECK int control_scan_run(struct control_scan *scan, struct control_pools *pools,
 				const char *const *paths, unsigned count, struct err *err);
 void control_scan_fini(struct control_scan *scan);
+
+/* What is wrong with the drive at the path, or with the first that has something (path NULL). */
+const char *control_scan_trouble(const struct control_scan *scan, const char *path);
 
 /* The newest label of the pool that has the GUID, or NULL. */
 const struct pool_label *control_scan_newest(const struct control_scan *scan,

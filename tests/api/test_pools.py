@@ -382,6 +382,49 @@ class Amiss(PoolTest):
         self.done('pool', 'import', 'tank', self.a)
         self.assertEqual(self.status()['health'], 'degraded')
 
+    def newer(self, word):
+        subprocess.run([os.path.join(BUILD, 'tests/api/pool-newer'), self.a, word], check=True)
+
+    def test_pool_of_a_newer_version(self):
+        self.pool()
+        self.volume()
+        for word in ('version', 'incompat'):
+            self.done('pool', 'export', 'tank')
+            shutil.copy(self.a, self.path('before'))
+            self.newer(word)
+            told = f'{self.a} has a newer format than this version knows; use a newer quoind'
+            self.refused('pool', 'import', 'tank', self.a, says=told)
+            self.refused('pool', 'import', 'tank', self.a, '--read-only', says=told)
+            self.assertEqual(self.names('pool'), [])
+            # A pool that nobody can read is still somebody's.
+            self.refused('pool', 'create', 'pond', self.a, says='--force')
+            shutil.copy(self.path('before'), self.a)
+            self.done('pool', 'import', 'tank', self.a)
+
+    def test_newer_pool_at_start(self):
+        self.pool()
+        self.stop()
+        self.newer('incompat')
+        self.start()
+        self.assertEqual(self.status()['health'], 'failed')
+        self.assertIn('use a newer quoind', self.done('pool', 'status', 'tank').out)
+
+    def test_features_that_are_for_reading_only(self):
+        self.pool()
+        self.volume()
+        self.done('pool', 'export', 'tank')
+        self.newer('ro_compat')
+        self.refused('pool', 'import', 'tank', self.a, says='import it read-only, or use a newer')
+        self.done('pool', 'import', 'tank', self.a, '--read-only')
+        self.assertEqual(self.names('volume'), ['tank/v'])
+
+    def test_features_that_do_not_matter(self):
+        self.pool()
+        self.done('pool', 'export', 'tank')
+        self.newer('compat')
+        self.done('pool', 'import', 'tank', self.a)
+        self.assertEqual(self.status()['health'], 'online')
+
     def test_rewind_too_far(self):
         self.pool()
         for name in 'vwxyz':
