@@ -11,7 +11,7 @@
  * A checkpoint is asked for when the delta is nearly full: the more records, the more of them share
  * a page of the map. It has half a delta at least from then on, and may take as long as that. It is
  * asked for earlier when blocks are written over and over, so that the lists of freed slots fill
- * up.
+ * up, or half of the slots are gone that were free after the last one.
  */
 #include <errno.h>
 
@@ -42,7 +42,16 @@ uint64_t write_room_left(const struct pool *pool)
 	const uint64_t in_log =
 		(pool->log.ring_blocks - MIN(blocks, pool->log.ring_blocks)) * RECORDS_PER_BLOCK;
 
-	return MIN(in_delta, in_log);
+	return MIN(MIN(in_delta, in_log), space_data_free(pool->space));
+}
+
+/*
+ * Slots that blocks had before come back two checkpoints later, and new segments with the next one:
+ * who writes the same blocks over and over would run out of slots with a delta that is half empty.
+ */
+static bool slots_run_low(const struct pool *pool)
+{
+	return space_data_free(pool->space) < pool->checkpointer->data_free / 2;
 }
 
 bool write_room(struct volume *volume, unsigned blocks)
@@ -56,7 +65,8 @@ bool write_room(struct volume *volume, unsigned blocks)
 
 	if (delta->count + coming > most - most / 16)
 		checkpoint_request_room(pool);
-	if (log_blocks * 2 > pool->log.ring_blocks || pressure != SPACE_PRESSURE_NONE)
+	if (log_blocks * 2 > pool->log.ring_blocks || pressure != SPACE_PRESSURE_NONE ||
+	    slots_run_low(pool))
 		checkpoint_request(pool);
 	return pool->buffers_free_count >= MIN(blocks, (unsigned)WIO_BLOCKS) &&
 	       delta->count + coming <= most && log_blocks < pool->log.ring_blocks &&

@@ -104,6 +104,7 @@ static void commit(struct checkpointer *c)
 		space_commit(pool->space, NULL, NULL);
 		space_commit(pool->space, NULL, NULL);
 	}
+	c->data_free = space_data_free(pool->space);
 	volumes_recount(pool);
 	log_tail_move(&pool->log, c->start.next);
 	c->made++;
@@ -345,6 +346,7 @@ int checkpointer_start(struct pool *pool)
 		return -ENOMEM;
 	c->pool = pool;
 	c->epoch = pool->super.epoch;
+	c->data_free = space_data_free(pool->space);
 	list_init(&c->waits);
 	loop_timer_init(&c->timer, tick);
 	pace_init(&c->pace);

@@ -51,6 +51,7 @@ struct checkpointer {
 	uint64_t freeze_seqs[CARRY_TIMES]; /* of the last freezes */
 	bool destroying;		   /* more is left to free */
 	uint64_t records_last, ns_last;
+	uint64_t data_free; /* slots, after the last one */
 
 	struct pace pace;
 	struct loop_timer pace_timer; /* the write at the head of the queue may begin then */

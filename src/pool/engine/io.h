@@ -63,7 +63,7 @@ MUST_CHECK int block_renews(struct volume *volume, uint64_t block, struct page_r
 /* The same without the question of space: for what was admitted before. */
 bool write_room(struct volume *volume, unsigned blocks);
 
-/* Of so many blocks more the records have room now. */
+/* So many blocks more can be written now: of their records, or slots, whatever is less. */
 uint64_t write_room_left(const struct pool *pool);
 
 /* After a checkpoint: the starved of all volumes are tried again. */

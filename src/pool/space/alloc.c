@@ -153,9 +153,11 @@ void space_segment_withhold(struct space *space, struct segment *segment)
 {
 	struct cell *cell = space->cells[segment->id];
 
+	ASSERT_U64(segment->class, ==, SEGMENT_DATA);
 	ASSERT_U64(segment->used, ==, 0);
 	segment->withheld = true;
 	space->withheld_count++;
+	space->withheld_slots += segment->slot_count;
 	space_lane_fix(space, cell);
 }
 
@@ -168,6 +170,7 @@ void space_withheld_release(struct space *space)
 			continue;
 		cell->segment.withheld = false;
 		space->withheld_count--;
+		space->withheld_slots -= cell->segment.slot_count;
 		space_lane_fix(space, cell);
 	}
 }

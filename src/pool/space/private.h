@@ -88,6 +88,7 @@ struct space {
 	uint32_t segment_limit;
 	uint32_t id_hint; /* lower numbers are taken */
 	uint32_t withheld_count;
+	uint64_t withheld_slots;
 	unsigned drive_count;
 	unsigned group_count; /* numbers of groups are below */
 	unsigned turn;	      /* data: the group */

@@ -264,6 +264,11 @@ int space_segment_add(struct space *space, enum segment_class class, unsigned gr
 	return 0;
 }
 
+uint64_t space_data_free(const struct space *space)
+{
+	return space->sums.data_segments - space->withheld_slots - space->sums.data_used;
+}
+
 void space_sums(const struct space *space, struct space_sums *ret_sums)
 {
 	*ret_sums = space->sums;

@@ -105,8 +105,8 @@ MUST_CHECK int space_segment_add(struct space *space, enum segment_class class, 
 				 uint64_t ckpt, struct segment **ret_segment);
 
 /*
- * Hands out nothing of a new segment until the next space_commit(): before a superblock has it, an
- * import would not know the segment, and so no record of the log may name it.
+ * Hands out nothing of a new data segment until the next space_commit(): before a superblock has
+ * it, an import would not know the segment, and so no record of the log may name it.
  */
 void space_segment_withhold(struct space *space, struct segment *segment);
 
@@ -188,5 +188,8 @@ struct space_sums {
 	uint64_t chunks_total, chunks_free;
 };
 void space_sums(const struct space *space, struct space_sums *ret_sums); /* O(1) */
+
+/* Slots of data that are free in the segments handed out from; those closed count too. O(1) */
+uint64_t space_data_free(const struct space *space);
 
 #endif

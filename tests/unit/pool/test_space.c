@@ -378,11 +378,15 @@ static void withheld_until_the_commit(void **state)
 
 	assert_int_equal(space_alloc(space, SEGMENT_DATA, SLOTS - 1, &vaddr), SLOTS - 1);
 	fresh = add(space, SEGMENT_DATA, 0);
+	assert_int_equal(space_data_free(space), 1 + SLOTS);
 	space_segment_withhold(space, fresh);
+	assert_int_equal(space_data_free(space), 1);
 	assert_int_equal(space_alloc(space, SEGMENT_DATA, 2, &vaddr), 1);
 	assert_int_equal(vaddr_segment(vaddr), old->id);
 	assert_int_equal(space_alloc(space, SEGMENT_DATA, 1, &vaddr), 0);
+	assert_int_equal(space_data_free(space), 0);
 	space_commit(space, NULL, NULL);
+	assert_int_equal(space_data_free(space), SLOTS);
 	assert_int_equal(space_alloc(space, SEGMENT_DATA, SLOTS, &vaddr), SLOTS);
 	assert_int_equal(vaddr_segment(vaddr), fresh->id);
 	space_free(space);
