@@ -6,6 +6,7 @@
 #define LOOK_NS (32 * NS_PER_US) /* no more often; also the shortest wait */
 #define UNIT_SHIFT 10		 /* times are in units of 1024 ns when keep is multiplied */
 #define GUESS_SHARE 16		 /* the guess weighs as much as this part of all records */
+#define TAIL_SHARE 16		 /* of the merge: room is kept for such a tail at the least */
 #define FIRST_RECORD_NS (10 * NS_PER_US)
 #define FIRST_TAIL_NS (10 * NS_PER_MS)
 
@@ -53,14 +54,18 @@ static uint64_t time_left(const struct pace *pace, uint64_t now_ns)
 	const uint64_t guess = pace->records / GUESS_SHARE + 1;
 	const uint64_t spent = now_ns - pace->began_ns;
 	uint64_t record_ns;
+	uint64_t merge_ns;
+	uint64_t tail_ns;
 	uint64_t late;
 
 	if (pace->merged_ns == 0) {
 		record_ns = (spent + guess * pace->record_ns) / (pace->merged + guess);
-		return (pace->records - pace->merged) * record_ns + pace->tail_ns;
+		merge_ns = (pace->records - pace->merged) * record_ns;
+		return merge_ns + MAX(pace->tail_ns, (spent + merge_ns) / TAIL_SHARE);
 	}
+	tail_ns = MAX(pace->tail_ns, (pace->merged_ns - pace->began_ns) / TAIL_SHARE);
 	late = now_ns - pace->merged_ns;
-	return MAX(pace->tail_ns - MIN(late, pace->tail_ns), late / 2);
+	return MAX(tail_ns - MIN(late, tail_ns), late / 2);
 }
 
 /* Also right for a long step: what the line would have been had it led here from there. */

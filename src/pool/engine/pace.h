@@ -11,9 +11,9 @@
  *                      `-.   anything to measure, and for what comes after the merge, the
  *   freeze      merged    end   checkpoints before this one tell.
  *
- * A checkpoint that takes longer than was thought slows writes down and never stops them: while
- * it is late, the time it still needs is half of what has gone by, so keep never gets to 0. No
- * write is held for longer than PACE_HOLD_NS, whatever the guess.
+ * A checkpoint that takes longer than was thought slows writes down further: while it is late, the
+ * time it still needs is half of what has gone by, so keep never gets to 0. No write is held for
+ * longer than PACE_HOLD_NS, whatever the guess.
  *
  * Arithmetic alone: no timer, no queue. Who asks (write_held()) does so for the head of the queue
  * of writes; so they go in the order in which they came, whosever they are.

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Writes while checkpoints run. A drive of fixed latency, and blocks so far
- * apart that a merge reads pages of the map for each of them: it takes a
- * hundred times as long as filling a delta. All in simulated time.
+ * Writes while checkpoints run. A drive of fixed latency, and blocks so far apart that a merge
+ * reads pages of the map for each of them: it takes a hundred times as long as filling a delta.
+ * All in simulated time.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,7 +21,9 @@
 #define SPOTS 4096	  /* blocks that are written */
 #define STRIDE (32 * MiB) /* from one to the next: what a page of level 1 covers */
 #define HOT_SPOTS 512	  /* fewer than make a checkpoint necessary */
-#define GREEDY (4 * 16)	  /* writes at a time */
+#define STUMBLES 8
+#define STUMBLE_NS (20 * NS_PER_MS)
+#define GREEDY (4 * 16) /* writes at a time */
 #define WRITES (4 * SPOTS)
 #define WRITE_NS_MAX (40 * NS_PER_MS)
 #define OTHERS_NS_MAX (2 * NS_PER_MS)
@@ -49,9 +51,7 @@ struct load {
 	struct fiber *fiber;
 };
 
-/* --- The load
- * --------------------------------------------------------------------------------
- */
+/* --- The load -------------------------------------------------------------------------------- */
 
 static uint64_t now_ns(const struct load *load)
 {
@@ -117,9 +117,7 @@ static void jobs_wait(struct load *load)
 		fiber_park();
 }
 
-/* --- The pool
- * --------------------------------------------------------------------------------
- */
+/* --- The pool -------------------------------------------------------------------------------- */
 
 static void volume_make(struct load *load, const char *name, struct rig_volume *volume)
 {
@@ -193,9 +191,7 @@ static uint64_t held_writes(const struct load *load)
 	return status.held_writes;
 }
 
-/* --- Side by side
- * ----------------------------------------------------------------------------
- */
+/* --- Side by side ---------------------------------------------------------------------------- */
 
 struct outcome {
 	uint64_t worst_ns[KINDS];
@@ -226,8 +222,7 @@ static struct outcome outcome_of(unsigned barriers_off, uint64_t spots)
 	return outcome;
 }
 
-/* The same load without pacing stands still for whole checkpoints, and gets no
- * more done. */
+/* The same load without pacing stands still for whole checkpoints, and gets no more done. */
 static void no_write_waits_for_a_whole_checkpoint(void **state)
 {
 	const struct outcome paced = outcome_of(0, SPOTS);
@@ -262,8 +257,7 @@ static void reads_and_flushes_are_not_held(void **state)
 	load_free(load);
 }
 
-/* Overwritten blocks take no place in the delta, but slots, which come back
- * after checkpoints. */
+/* Overwritten blocks take no place in the delta, but slots, which come back after checkpoints. */
 static void nor_for_slots(void **state)
 {
 	const struct outcome paced = outcome_of(0, HOT_SPOTS);
@@ -274,9 +268,39 @@ static void nor_for_slots(void **state)
 	assert_in_range(paced.took_ns, 1, wild.took_ns + wild.took_ns / 20);
 }
 
-/* --- Who goes away
- * ----------------------------------------------------------------------------
- */
+/* Now and then a flush at a checkpoint's end takes far longer than those before. */
+static void stumble(struct load *load)
+{
+	for (uint64_t i = 1; i <= STUMBLES; i++) {
+		const struct disk_sim_fault slow = {
+			.kind = DISK_SIM_STALL,
+			.ops = 1U << DISK_FLUSH,
+			.after = 5 * i,
+			.count = 1,
+			.argument = STUMBLE_NS,
+		};
+
+		assert_int_equal(disk_sim_fault_add(load->rig.drives[0], &slow), 0);
+	}
+}
+
+static void stumbling(void *arg)
+{
+	stumble(arg);
+	side_by_side(arg);
+}
+
+/* What room is kept for the end of a checkpoint is enough for that. */
+static void nor_for_a_checkpoint_that_stumbles(void **state)
+{
+	struct load *load = load_new(0);
+
+	rig_run(&load->rig, stumbling, load);
+	assert_in_range(load->worst_ns[GREEDY_WRITE], STUMBLE_NS, STUMBLE_NS + WRITE_NS_MAX / 3);
+	load_free(load);
+}
+
+/* --- Who goes away ---------------------------------------------------------------------------- */
 
 static void hurry(struct load *load)
 {
@@ -338,6 +362,7 @@ int main(void)
 		cmocka_unit_test(no_write_waits_for_a_whole_checkpoint),
 		cmocka_unit_test(reads_and_flushes_are_not_held),
 		cmocka_unit_test(nor_for_slots),
+		cmocka_unit_test(nor_for_a_checkpoint_that_stumbles),
 		cmocka_unit_test(who_goes_away_is_not_held),
 	};
 
