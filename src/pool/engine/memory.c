@@ -13,6 +13,9 @@
 #define DELTA_RECORDS_MIN 1024
 #define DELTA_RECORDS_MAX (4U << 20)
 #define CACHE_PAGES_MIN 512
+#define OBJECTS_MIN (512 * KiB)
+#define OBJECTS_SHARE 32	/* of what is beyond the least: for new volumes and snapshots */
+#define SNAPSHOT_TABLE_BYTES 32 /* two tables, each up to twice as long as need be */
 #define BUFFER_PAGES_MIN 512
 #define BUFFER_PAGES_MAX 8192
 #define WRITE_PAGES (16 * PAGES_RUN)
@@ -92,11 +95,20 @@ static uint64_t cache_bytes(size_t pages)
 	return pages_memory(&params);
 }
 
-/* With a cache that could lend what a replay of as many records may need. */
+/* Volumes and snapshots that there may be, and some more. */
+static uint64_t objects_bytes(const struct super *super)
+{
+	const uint64_t snapshot = sizeof(struct snapshot) + SNAPSHOT_TABLE_BYTES;
+
+	return OBJECTS_MIN + super->volume_limit * sizeof(struct volume) +
+	       super->snapshot_limit * snapshot;
+}
+
+/* With a cache that could lend what objects, and a replay of as many records, may need. */
 static uint64_t needed_bytes(const struct engine_memory *m, const struct space_params *space,
 			     uint32_t records)
 {
-	return taken_bytes(m, space, records) + cache_bytes(CACHE_PAGES_MIN) +
+	return taken_bytes(m, space, records) + cache_bytes(CACHE_PAGES_MIN) + m->objects_bytes +
 	       replay_bytes(records);
 }
 
@@ -143,6 +155,7 @@ int memory_plan(struct pool *pool, const struct pool_open_params *params,
 	uint64_t least;
 
 	m->bytes = params->memory_bytes;
+	m->objects_bytes = objects_bytes(&pool->super);
 	m->rios = 256;
 	m->runs = 512;
 	buffers_set(m, BUFFER_PAGES_MIN);
@@ -155,6 +168,7 @@ int memory_plan(struct pool *pool, const struct pool_open_params *params,
 			       "M of memory at least: give quoind more with --memory",
 			       name, div_round_up(least, MiB));
 	buffers_set(m, BUFFER_PAGES_MIN + (m->bytes - least) / 16 / PAGE_BYTES);
+	m->objects_bytes += (m->bytes - least) / OBJECTS_SHARE;
 	if (params->delta_records == 0)
 		m->delta_records = records_fit(
 			m, space, clamp(slots / 32, DELTA_RECORDS_MIN, DELTA_RECORDS_MAX));
@@ -184,13 +198,21 @@ static void lent_set(struct pool *pool, uint64_t bytes)
 		    pool->memory.cache_pages - (size_t)div_round_up(bytes, PAGE_BYTES));
 }
 
+static bool may_lend(const struct engine_memory *m, uint64_t bytes)
+{
+	return div_round_up(bytes, PAGE_BYTES) + CACHE_PAGES_MIN <= m->cache_pages;
+}
+
+/* What a replay may need is left alone: what is created now must not be in the way of an import. */
 int memory_borrow(struct pool *pool, uint64_t bytes)
 {
-	const uint64_t all = pool->memory.lent_bytes + bytes;
+	const struct engine_memory *m = &pool->memory;
+	const uint64_t kept = replay_bytes(m->delta_records);
+	const uint64_t more = kept > m->replay_bytes ? kept - m->replay_bytes : 0;
 
-	if (div_round_up(all, PAGE_BYTES) + CACHE_PAGES_MIN > pool->memory.cache_pages)
+	if (!may_lend(m, m->lent_bytes + bytes + more))
 		return -ENOMEM;
-	lent_set(pool, all);
+	lent_set(pool, m->lent_bytes + bytes);
 	return 0;
 }
 
@@ -226,15 +248,17 @@ int memory_for_replay(struct pool *pool, uint64_t records)
 	const uint32_t most =
 		(uint32_t)MIN(2 * (uint64_t)m->delta_records, (uint64_t)DELTA_RECORDS_LIMIT);
 	uint32_t capacity;
+	uint64_t bytes;
 	int r;
 
 	if (records <= m->delta_records)
 		return 0;
 	capacity = (uint32_t)MIN(records, (uint64_t)most);
-	r = memory_borrow(pool, delta_bytes(capacity) - delta_bytes(m->delta_records));
-	if (r < 0)
-		return r;
-	m->replay_bytes = delta_bytes(capacity) - delta_bytes(m->delta_records);
+	bytes = delta_bytes(capacity) - delta_bytes(m->delta_records);
+	if (!may_lend(m, m->lent_bytes + bytes))
+		return -ENOMEM;
+	m->replay_bytes = bytes;
+	lent_set(pool, m->lent_bytes + bytes);
 	delta_fini(pool_delta(pool));
 	r = order_make(pool, capacity);
 	return r < 0 ? r : delta_init(pool_delta(pool), capacity);

@@ -25,7 +25,8 @@ struct engine_memory {
 	uint32_t delta_records; /* of each of the two */
 	unsigned buffer_pages, wios, rios, runs;
 	size_t freed_max;
-	size_t cache_pages; /* when nothing is lent */
+	size_t cache_pages;	/* when nothing is lent */
+	uint64_t objects_bytes; /* volumes and snapshots can be lent so much at least */
 	uint64_t lent_bytes;
 	uint64_t replay_bytes; /* of them, for the larger delta */
 };
@@ -46,7 +47,7 @@ MUST_CHECK int memory_for_replay(struct pool *pool, uint64_t records);
 /* A checkpoint was committed: what was for a replay goes back. */
 void memory_after_replay(struct pool *pool);
 
-/* From the cache of pages. -ENOMEM: it has no more to give. Not for the I/O path. */
+/* For volumes and snapshots. -ENOMEM: the cache has no more to give. Not for the I/O path. */
 MUST_CHECK int memory_borrow(struct pool *pool, uint64_t bytes);
 void memory_return(struct pool *pool, uint64_t bytes);
 

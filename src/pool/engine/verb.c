@@ -28,7 +28,7 @@ static const char *reason(int error)
 	case -ENOSPC:
 		return "there is no room for it in the pool; destroy what is not needed";
 	case -ENOMEM:
-		return "out of memory";
+		return "the pool has no memory for it: give quoind more with --memory";
 	case -EBUSY:
 		return "it was opened meanwhile; close it first";
 	case -EDQUOT:

@@ -96,7 +96,8 @@ static int cuts_add(struct pool *pool, struct cut *cuts, unsigned count, struct 
 			return err_set(err, r,
 				       r == -ENOSPC ? "pool '%s' has the most snapshots it can "
 						      "have; destroy some first"
-						    : "pool '%s': out of memory",
+						    : "pool '%s' has no memory for more: give "
+						      "quoind more with --memory",
 				       pool->super.pool_name);
 		}
 	}

@@ -629,9 +629,9 @@ static void write_amplification(void **state)
 {
 	/* What pools of these sizes have with the default memory; and the first with twice as much.
 	 */
-	amplification(256, 750000, 0.86);
+	amplification(256, 725000, 0.88);
 	amplification(256, 1800000, 0.45);
-	amplification(1024, 280000, 2.33);
+	amplification(1024, 270000, 2.36);
 	amplification(64, 500000, 0.43);
 	amplification(16, 130000, 0.43);
 }

@@ -381,6 +381,46 @@ static void pools_keep_to_the_plan(void **state)
 	free(t);
 }
 
+static void snapshots_until_refused(void *arg)
+{
+	struct trial *t = arg;
+	const struct pool_volume_params params = {.size_bytes = 64 * GiB};
+	unsigned count = 0;
+
+	assert_int_equal(pool_take(t), 0);
+	assert_int_equal(pool_volume_create(t->pool, "vol", &params, NULL), 0);
+	for (;; count++) {
+		char name[32];
+		const char *names = name;
+
+		snprintf(name, sizeof(name), "vol@s%u", count);
+		if (pool_snapshot_create(t->pool, &names, 1, &t->err) < 0)
+			break;
+	}
+	print_message("%u snapshots: %s\n", count, t->err.text);
+	assert_int_equal(t->err.code, -ENOMEM);
+	assert_true(count > 500);
+	assert_int_equal(pool_close(t->pool, POOL_KEEP, NULL), 0);
+	/* What was made with this memory can be had with it, and a little more. */
+	t->err = (struct err){.code = 0};
+	if (pool_take(t) < 0)
+		fail_msg("%s", t->err.text);
+	assert_int_equal(pool_snapshot_create(t->pool, &(const char *){"vol@more"}, 1, NULL), 0);
+	assert_int_equal(pool_close(t->pool, POOL_KEEP, NULL), 0);
+	loop_stop(t->loop);
+}
+
+static void objects_are_bounded(void **state)
+{
+	struct trial *t = malloc(sizeof(*t));
+
+	assert_true(trial_init(t, 100 * GiB));
+	t->memory_bytes = 40 * MiB;
+	trial_run(t, snapshots_until_refused);
+	trial_fini(t);
+	free(t);
+}
+
 /* What does not fit is refused, and the sentence says what would do. */
 static void too_little_is_refused(void **state)
 {
@@ -411,6 +451,7 @@ int main(void)
 		cmocka_unit_test(parts_of_space),
 		cmocka_unit_test(parts_of_delta_and_cache),
 		cmocka_unit_test(pools_keep_to_the_plan),
+		cmocka_unit_test(objects_are_bounded),
 		cmocka_unit_test(too_little_is_refused),
 	};
 
