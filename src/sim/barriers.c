@@ -30,6 +30,7 @@ static const struct barrier barriers[] = {
 	{POOL_BARRIER_SUPER_FUA, "super-fua"},
 	{POOL_BARRIER_LOG_GATHER, "log-gather"},
 	{POOL_BARRIER_SUPER_LEVEL, "super-level"},
+	{POOL_BARRIER_LOG_STALE, "log-stale"},
 };
 
 /* Some orderings matter in few runs only: these have more of what needs them. */
@@ -70,6 +71,20 @@ void sim_barriers_shape(const struct sim_context *context, struct life *life,
 		shape->drives = 2;
 		shape->mirrored = false;
 		shape->group[1] = 1;
+		break;
+	case POOL_BARRIER_LOG_STALE:
+		/* Partial blocks, safe in the log, that are merged once more after the crash. */
+		life->mix = (struct work_mix){
+			.weight = {[WORK_WRITE] = 6, [WORK_FLUSH] = 4, [WORK_SLEEP] = 1},
+			.sectors_max = 64,
+			.write_max = 3,
+			.volumes = 1};
+		life->steps = 60;
+		life->work_depth = 3;
+		plan->again_percent = 100;
+		plan->states_again = 12;
+		plan->steps_again = 0;
+		shape->drives = 1;
 		break;
 	default:
 		break;

@@ -229,6 +229,38 @@ static int given_up_wipe(struct import *im)
 	return r;
 }
 
+/*
+ * The log was cut before a group whose data are not all there. The same data may come to the same
+ * slots again, when a partial block is merged anew: the group would be whole at the next import,
+ * though this one has said that it never was. So its first block goes before anything is written.
+ */
+static int stale_group_wipe(struct pool *pool, const struct log_position *position)
+{
+	_Alignas(PAGE_BYTES) static const uint8_t zeroes[PAGE_BYTES];
+	const struct iovec iov = {(void *)(uintptr_t)zeroes, sizeof(zeroes)};
+	struct raid_io io = {.op = RAID_WRITE,
+			     .flags = DISK_FUA,
+			     .vaddr = log_block_vaddr(&pool->log, position->next),
+			     .count = 1,
+			     .iov = &iov,
+			     .iov_count = 1};
+	int r = 0;
+
+	if (!position->stale || (pool->barriers_off & POOL_BARRIER_LOG_STALE))
+		return 0;
+	for (unsigned i = 0; i < WRITE_TRIES; i++) {
+		const uint32_t segment = vaddr_segment(io.vaddr);
+
+		r = raid_run(&pool->raid, &io);
+		/* A copy that is left is as good as all. */
+		io.columns = io.failed &
+			     raid_columns_online(&pool->raid, space_segment(pool->space, segment));
+		if (io.columns == 0)
+			return r;
+	}
+	return -EIO;
+}
+
 /* No drive may be two behind when power is cut again. */
 static int drives_level(struct import *im)
 {
@@ -336,6 +368,8 @@ static int log_open(struct import *im, struct err *err)
 	volumes_recount(pool);
 	if (r == 0 && !pool->read_only) {
 		r = claim(im);
+		if (r == 0)
+			r = stale_group_wipe(pool, &position);
 		if (r == 0)
 			r = checkpointer_start(pool);
 		if (r == 0)

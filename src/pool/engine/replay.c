@@ -28,6 +28,7 @@ struct replay {
 	struct window log[SEGMENT_COLUMNS_MAX], data[SEGMENT_COLUMNS_MAX];
 	const uint8_t *page; /* the last block that was opened, in a window */
 	uint64_t last;	     /* of the chain's last whole group; log_head - 1: none */
+	uint64_t scanned;    /* `last` before data were looked at */
 	uint64_t durable;
 	uint64_t records; /* of the blocks up to `last`, at least */
 	uint64_t max_seq;
@@ -326,6 +327,7 @@ static int run(struct replay *r)
 
 	r->last = s->log_head - 1;
 	result = chain(r, UINT64_MAX - 1, scan_block);
+	r->scanned = r->last;
 	if (result == 0 && end_damaged(r))
 		return -EBADMSG;
 	if (result == 0 && r->last > r->durable &&
@@ -393,6 +395,7 @@ int replay(struct pool *pool, struct log_position *ret, struct err *err)
 		ret->prev_check = r.header.check;
 		ret->generation = r.header.generation;
 	}
+	ret->stale = r.scanned > r.last;
 	pool->seq = MAX(pool->super.seq_next, r.max_seq + 1) + SEQ_JUMP;
 	return 0;
 }

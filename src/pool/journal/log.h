@@ -94,6 +94,7 @@ struct log_position {
 	uint64_t prev_check; /* of the one before it */
 	uint64_t tail;	     /* first block that is still needed */
 	uint64_t generation;
+	bool stale; /* what lies at `next` continues the chain, and was given up */
 };
 MUST_CHECK int log_start(struct log *log, const struct log_position *position);
 void log_fini(struct log *log); /* no write in flight */

@@ -51,7 +51,8 @@ enum pool_barrier {
 	POOL_BARRIER_SUPER_FUA = 512,	/* a superblock is durable before its checkpoint counts */
 	POOL_BARRIER_LOG_GATHER = 1024, /* a commit's flush begins after earlier log blocks ended */
 	POOL_BARRIER_SUPER_LEVEL = 2048, /* an import makes superblocks level before its own */
-	POOL_BARRIER_PACE = 4096, /* of time alone: writes go slower while a checkpoint runs */
+	POOL_BARRIER_PACE = 4096,      /* of time alone: writes go slower while a checkpoint runs */
+	POOL_BARRIER_LOG_STALE = 8192, /* what a recovery gave up cannot become whole again */
 };
 
 struct pool_open_params {
