@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Flushes of the drives. A drive is dirty from the end of a write to the submission of the next
- * flush: a write that ends while a flush is under way is not covered by it.
+ * flush: a write that ends while a flush is under way is not covered by it. A drive whose flush has
+ * not ended is not clean either: what it took before is safe only then, for whoever asks.
  */
 #include <errno.h>
 
@@ -14,6 +15,7 @@ static void flush_ended(struct disk_request *request)
 	struct raid_flush_leg *leg = container_of(request, struct raid_flush_leg, request);
 	struct raid_flush *flush = leg->flush;
 
+	leg->drive->flushing--;
 	if (request->result < 0)
 		leg->drive->dirty = true;
 	raid_drive_result(flush->raid, leg->drive, DISK_FLUSH, request->result);
@@ -40,12 +42,13 @@ void raid_flush(struct raid *raid, struct raid_flush *flush, bool all)
 		struct drive *drive = &raid->drives[i];
 		struct raid_flush_leg *leg = &flush->legs[i];
 
-		if (!raid_drive_online(drive) || (!all && !drive->dirty))
+		if (!raid_drive_online(drive) || (!all && !drive->dirty && drive->flushing == 0))
 			continue;
 		*leg = (struct raid_flush_leg){.flush = flush, .drive = drive};
 		leg->request.op = DISK_FLUSH;
 		leg->request.done = flush_ended;
 		drive->dirty = false;
+		drive->flushing++;
 		flush->pending++;
 		raid->flushes++;
 		disk_submit(drive->channel, &leg->request);

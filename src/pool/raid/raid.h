@@ -29,6 +29,7 @@ struct drive {
 	unsigned index;
 	unsigned errors_in_row;
 	bool dirty;	     /* a write ended since a flush was submitted */
+	unsigned flushing;   /* flushes under way */
 	uint64_t in_flight;  /* transfers */
 	uint8_t *super_page; /* owned: one page, of raid_super_write() */
 };
@@ -95,8 +96,8 @@ MUST_CHECK int raid_write(struct raid *raid, uint64_t vaddr, unsigned count, uns
 unsigned raid_columns_online(const struct raid *raid, const struct segment *segment);
 
 /*
- * Flushes every online drive that is dirty (or all of them). A drive that fails a flush may have
- * lost what it took before, so it is faulted at once if it may be.
+ * Flushes every online drive that is dirty or has a flush under way (or all of them). A drive that
+ * fails a flush may have lost what it took before, so it is faulted at once if it may be.
  */
 struct raid_flush {
 	void (*done)(struct raid_flush *flush);
