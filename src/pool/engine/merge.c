@@ -13,6 +13,7 @@
 
 #define RANGE_PAGES 8192 /* leaf pages read for trims by one checkpoint; the rest is carried */
 #define RANGE_CARRY_ROOM 64
+#define POINTS_AT_ONCE 4096 /* looked at before others have a turn */
 
 struct merger {
 	struct checkpointer *c;
@@ -108,12 +109,15 @@ static const struct delta_record *version(const struct merger *m, uint32_t i, ui
 static size_t points_make(struct merger *m, bool cuts, uint32_t after, uint32_t upto)
 {
 	size_t count = 0;
+	unsigned looked = 0;
 	uint32_t next;
 
 	for (uint32_t i = m->first; i < m->end; i = next) {
 		const struct delta_record *r = version(m, i, &next, after, upto);
 		uint64_t block;
 
+		if (++looked % POINTS_AT_ONCE == 0)
+			fiber_yield();
 		if (!r)
 			continue;
 		block = delta_key_block(delta_record_key(r));
