@@ -7,6 +7,7 @@
 #include <quoin/api_ask.h>
 #include <quoin/base_assert.h>
 #include <quoin/base_size.h>
+#include <quoin/health_event.h>
 
 enum ask_kind { KIND_TEXT, KIND_TEXTS, KIND_GROUPS, KIND_SIZE, KIND_NUMBER, KIND_BOOL, KIND_FULL };
 
@@ -41,6 +42,9 @@ static const struct ask_field fields[] = {
 	{"reserve_permille", ASK_RESERVE, KIND_NUMBER, AT(reserve_permille), 1000},
 	{"rewind", ASK_REWIND, KIND_SIZE, AT(rewind), INT64_MAX},
 	{"cursor", ASK_CURSOR, KIND_SIZE, AT(cursor), INT64_MAX},
+	{"since", ASK_SINCE, KIND_SIZE, AT(since), INT64_MAX},
+	{"severity", ASK_SEVERITY, KIND_TEXT, AT(severity), 16},
+	{"object", ASK_OBJECT, KIND_TEXT, AT(object), HEALTH_OBJECT_MAX},
 };
 
 static int text_decode(const struct ask_field *f, const json_t *value, const char **at,

@@ -192,6 +192,8 @@ static const struct route routes[] = {
 	{"DELETE", "/v1/targets/{name}/namespaces/{nsid}", namespace_detach, false, 204, 0, 0},
 	{"PATCH", "/v1/targets/{name}/namespaces/{nsid}", namespace_resize, true, 200, 0, 0},
 	{"POST", "/v1/targets/{name}/namespaces/{nsid}/rescan", namespace_rescan, false, 200, 0, 0},
+	{"POST", "/v1/events/list", api_events_list, true, 200,
+	 ASK_SINCE | ASK_SEVERITY | ASK_OBJECT, 0},
 	{"GET", "/v1/pools", api_pools_list, false, 200, 0, 0},
 	{"POST", "/v1/pools", api_pool_create, true, 201,
 	 ASK_NAME | ASK_GROUPS | ASK_RESERVE | ASK_AUTOTRIM | ASK_FORCE, ASK_NAME | ASK_GROUPS},

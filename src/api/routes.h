@@ -20,6 +20,7 @@ struct call {
 };
 
 /* 0 with an answer, or negative errno with a sentence. */
+int api_events_list(struct call *call, struct err *err);
 int api_pools_list(struct call *call, struct err *err);
 int api_pool_create(struct call *call, struct err *err);
 int api_pools_scan(struct call *call, struct err *err);

@@ -206,12 +206,14 @@ static void run_all(struct control *control)
 		struct control_target *target = control->targets[i];
 		struct err why;
 
-		if (control_run(control, target, &why) < 0)
-			log_warning("target \"%s\" is not running: %s", target->spec.name,
-				    why.text);
-		else
+		if (control_run(control, target, &why) == 0) {
 			log_info("target \"%s\" listens on %s", target->spec.name,
 				 target->socket_path);
+			continue;
+		}
+		log_warning("target \"%s\" is not running: %s", target->spec.name, why.text);
+		health_events_add(control->events, HEALTH_TARGET_FAILED, target->spec.name, "%s",
+				  why.text);
 	}
 }
 
@@ -225,12 +227,46 @@ static int memory_check(uint64_t bytes, struct err *err)
 		       size_format(bytes, text));
 }
 
+static void on_events_problem(void *data, const char *why)
+{
+	if (why)
+		log_warning("%s", why);
+	else
+		log_info("events are saved again");
+}
+
+static int events_open(struct control *control, struct err *err)
+{
+	const struct health_events_params params = {.directory_fd = control->state.directory_fd,
+						    .problem = on_events_problem};
+	const int r = health_events_new(&params, &control->events);
+
+	if (r < 0)
+		return err_set(err, r, "cannot start a thread for events: %s", strerror(-r));
+	control->pools.events = control->events;
+	return 0;
+}
+
+static void started_tell(struct control *control)
+{
+	struct health_events_status status;
+
+	health_events_status(control->events, &status);
+	if (status.unclean)
+		health_events_add(control->events, HEALTH_DAEMON_UNCLEAN, "quoind",
+				  "the daemon before this one did not stop, it ended");
+	health_events_add(control->events, HEALTH_DAEMON_STARTED, "quoind", "it has %u workers",
+			  control->workers.count);
+}
+
 static int open_all(struct control *control, const struct control_params *params, struct err *err)
 {
 	int r = memory_check(params->memory_bytes, err);
 
 	if (r == 0)
 		r = control_state_open(&control->state, params->state_dir, err);
+	if (r == 0)
+		r = events_open(control, err);
 	if (r == 0)
 		r = control_directory_make(params->runtime_dir, err);
 	if (r == 0)
@@ -261,6 +297,7 @@ int control_new(const struct control_params *params, struct control **ret_contro
 		control_free(control);
 		return r;
 	}
+	started_tell(control);
 	control_pools_start(control);
 	run_all(control);
 	*ret_control = control;
@@ -281,6 +318,7 @@ int control_stop(struct control *control, struct err *err)
 	while (control->target_count > 0)
 		control_target_free(control->targets[--control->target_count]);
 	control_pools_stop(control);
+	health_events_add(control->events, HEALTH_DAEMON_STOPPED, "quoind", "it was told to");
 	return 0;
 }
 
@@ -292,9 +330,15 @@ void control_free(struct control *control)
 		control_target_free(control->targets[--control->target_count]);
 	control_pools_stop(control);
 	control_workers_stop(&control->workers);
+	health_events_free(control->events);
 	control_state_close(&control->state);
 	free(control->runtime_dir);
 	free(control);
+}
+
+struct health_events *control_events(struct control *control)
+{
+	return control->events;
 }
 
 unsigned control_worker_count(const struct control *control)

@@ -210,6 +210,8 @@ static void status_copy(const struct pool_status *from, struct control_pool_info
 	to->write_errors = from->write_errors;
 	to->check_errors = from->check_errors;
 	to->healed = from->healed;
+	to->bad_blocks = from->bad_blocks;
+	to->lost_bytes = from->lost_bytes;
 	to->drive_count = MIN(from->drive_count, (unsigned)CONTROL_DRIVES_MAX);
 }
 
@@ -226,20 +228,24 @@ static void drive_copy(const struct pool_drive_status *from, struct control_driv
 	to->check_errors = from->check_errors;
 }
 
-static int look(struct pool_args *args)
+void control_pool_look(struct pool *engine, struct control_pool_info *info)
 {
-	struct control_pool_info *info = args->out;
 	struct pool_drive_status drive;
 	struct pool_status status;
 
 	memset(&status, 0, sizeof(status));
-	pool_status(args->pool, &status);
+	pool_status(engine, &status);
 	status_copy(&status, info);
 	for (unsigned i = 0; i < info->drive_count; i++) {
 		memset(&drive, 0, sizeof(drive));
-		pool_drive_status(args->pool, i, &drive);
+		pool_drive_status(engine, i, &drive);
 		drive_copy(&drive, &info->drives[i]);
 	}
+}
+
+static int look(struct pool_args *args)
+{
+	control_pool_look(args->pool, args->out);
 	return 0;
 }
 

@@ -13,7 +13,16 @@
 
 #include "host.h"
 #include "object.h"
+#include "watch.h"
 #include "workers.h"
+
+/* The home loop's; see pool_watch.h. */
+struct control_pool_watch {
+	struct loop_timer timer;
+	bool looked;
+	struct control_pool_info *before, *now; /* NULL = not watched; `before` is the last look */
+	struct control_watch watch;
+};
 
 /*
  *   failed     pool == NULL, `failure` says why, no disk open
@@ -33,10 +42,13 @@ struct control_pool {
 	unsigned disk_count;
 	struct disk *disks[CONTROL_DRIVES_MAX];
 	char problem[256]; /* the engine's words that were logged last; the home loop's */
+	struct control_pool_watch watch;
+	struct health_events *events; /* borrowed */
 };
 
 struct control_pools {
 	struct control_workers *workers; /* borrowed */
+	struct health_events *events;	 /* the same */
 	struct control_host host;
 	unsigned count;
 	struct control_pool *pools[CONTROL_POOLS_MAX];
@@ -72,6 +84,9 @@ uint64_t control_pools_memory(const struct control_pools *pools);
  * 5/8, but the others get their least; 0 when its own least is not there.
  */
 uint64_t control_pool_share(uint64_t free_bytes, unsigned waiting);
+
+/* In the home loop's thread: what there is to know, but for what `control` has of it. */
+void control_pool_look(struct pool *engine, struct control_pool_info *info);
 
 /* --- Opening and closing (pool_open.c) -------------------------------------------------------- */
 
@@ -113,6 +128,8 @@ struct pool_args {
 	void *out;
 	struct control_page *page;
 	const char *history; /* a line for the pool's history when it succeeds; NULL = none */
+	enum health_event_type event; /* told with that line when it succeeds; 0 = none */
+	const char *event_object;
 	struct err *err;
 };
 

@@ -194,8 +194,16 @@ int control_pool_create(struct control *control, const struct control_pool_creat
 		return r;
 	}
 	log_info("pool \"%s\" created", pool->name);
+	health_events_add(control->events, HEALTH_POOL_CREATED, pool->name, "it has %u drives",
+			  params->drive_count);
 	control_pool_wake_targets(control, pool->name);
 	return 0;
+}
+
+static void imported_tell(struct control *control, const struct control_pool *pool)
+{
+	health_events_add(control->events, HEALTH_POOL_IMPORTED, pool->name, "from %u drives%s",
+			  pool->disk_count, pool->read_only ? ", read-only" : "");
 }
 
 /* --- Import ------------------------------------------------------------------------------------
@@ -305,6 +313,8 @@ static int import(struct control *control, const struct control_pool_import *par
 			r = import_new(control, &scan, guid, &how, err);
 		*ret_pool = control_pools_find_guid(&control->pools, guid);
 	}
+	if (r == 0)
+		imported_tell(control, *ret_pool);
 	control_scan_fini(&scan);
 	return r;
 }
@@ -389,6 +399,7 @@ int control_pool_export(struct control *control, const char *name, struct err *e
 		return r;
 	}
 	log_info("pool \"%s\" exported", name);
+	health_events_add(control->events, HEALTH_POOL_EXPORTED, name, "this host let it go");
 	return 0;
 }
 
@@ -436,6 +447,7 @@ int control_pool_destroy(struct control *control, const char *name, bool force, 
 		return r;
 	}
 	log_info("pool \"%s\" destroyed", name);
+	health_events_add(control->events, HEALTH_POOL_DESTROYED, name, "its drives are free");
 	return 0;
 }
 
@@ -504,10 +516,12 @@ void control_pools_start(struct control *control)
 			r = start_found(control, &scan, pool, &how, &why);
 		if (r == 0) {
 			log_info("pool \"%s\" imported", pool->name);
+			imported_tell(control, pool);
 			continue;
 		}
 		control_pool_fail(pool, why.text);
 		log_warning("pool \"%s\" is not imported: %s", pool->name, why.text);
+		health_events_add(control->events, HEALTH_POOL_FAILED, pool->name, "%s", why.text);
 	}
 	control_scan_fini(&scan);
 }

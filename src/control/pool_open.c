@@ -11,6 +11,7 @@
 
 #include "pool.h"
 #include "pool_call.h"
+#include "pool_watch.h"
 
 static void disks_close(struct control_pool *pool)
 {
@@ -67,6 +68,7 @@ static void on_changed(void *data)
 	/* While it is being opened its verb tells. */
 	if (!pool->pool)
 		return;
+	control_pool_watch_soon(pool);
 	pool_status(pool->pool, &status);
 	if (strcmp(status.problem, pool->problem) == 0)
 		return;
@@ -152,6 +154,7 @@ static int open_it(const struct opening *o, const struct pool_drive_param *drive
 	    pool_history_add(pool->pool, o->how->history) < 0)
 		log_debug("the history of pool \"%s\" does not have: %s", pool->name,
 			  o->how->history);
+	control_pool_watch_start(pool);
 	return 0;
 }
 
@@ -185,6 +188,7 @@ static int closing_run(void *arg)
 	struct pool *engine = pool->pool;
 	int r;
 
+	control_pool_watch_stop(pool);
 	pool->pool = NULL;
 	r = pool_close(engine, c->how, c->err);
 	/* What is to be lost need not have been written. */
@@ -210,6 +214,7 @@ int control_pool_start(struct control_pools *pools, struct control_pool *pool,
 	pool->loop = pools->workers->workers[pool->worker].loop;
 	pool->memory_bytes = how->memory_bytes;
 	pool->read_only = how->read_only;
+	pool->events = pools->events;
 	r = disks_open(pool, how, &why);
 	if (r == 0)
 		r = control_call(pool->loop, opening_run, &opening);

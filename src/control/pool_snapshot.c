@@ -177,6 +177,8 @@ int control_snapshot_create(struct control *control, const char *const *names, u
 	history_names(&history, names, count);
 	args.names = inner;
 	args.history = history.data;
+	args.event = HEALTH_SNAPSHOT_CREATED;
+	args.event_object = names[0];
 	r = control_pool_call(pool, &args);
 	text_fini(&history);
 	if (r < 0)
@@ -195,6 +197,7 @@ struct change {
 	const char *word;    /* of the command line */
 	const char *outcome; /* "destroyed" */
 	bool while_used;
+	enum health_event_type event;
 };
 
 static int change_run(struct control *control, const struct change *change, const char *name,
@@ -212,6 +215,8 @@ static int change_run(struct control *control, const struct change *change, cons
 				    other ? other : "");
 		args.name = object.name;
 		args.history = history;
+		args.event = change->event;
+		args.event_object = name;
 		r = control_pool_call(object.pool, &args);
 	}
 	if (r < 0)
@@ -243,7 +248,8 @@ static int release(struct pool_args *args)
 
 int control_snapshot_destroy(struct control *control, const char *name, struct err *err)
 {
-	static const struct change change = {destroy, "destroy", "destroyed", false};
+	static const struct change change = {destroy, "destroy", "destroyed", false,
+					     HEALTH_SNAPSHOT_DESTROYED};
 
 	return change_run(control, &change, name, NULL, err);
 }
@@ -251,7 +257,8 @@ int control_snapshot_destroy(struct control *control, const char *name, struct e
 int control_snapshot_rename(struct control *control, const char *name, const char *new_name,
 			    struct err *err)
 {
-	static const struct change change = {rename_it, "rename", "renamed", false};
+	static const struct change change = {rename_it, "rename", "renamed", false,
+					     HEALTH_SNAPSHOT_RENAMED};
 	const char *at = strchr(name, '@');
 	const char *new_at = strchr(new_name, '@');
 
@@ -268,7 +275,7 @@ int control_snapshot_rename(struct control *control, const char *name, const cha
 int control_snapshot_hold(struct control *control, const char *name, const char *tag,
 			  struct err *err)
 {
-	static const struct change change = {hold, "hold", "held", true};
+	static const struct change change = {hold, "hold", "held", true, HEALTH_SNAPSHOT_HELD};
 
 	return change_run(control, &change, name, tag, err);
 }
@@ -276,7 +283,8 @@ int control_snapshot_hold(struct control *control, const char *name, const char 
 int control_snapshot_release(struct control *control, const char *name, const char *tag,
 			     struct err *err)
 {
-	static const struct change change = {release, "release", "released", true};
+	static const struct change change = {release, "release", "released", true,
+					     HEALTH_SNAPSHOT_RELEASED};
 
 	return change_run(control, &change, name, tag, err);
 }

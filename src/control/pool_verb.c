@@ -32,6 +32,9 @@ int control_pool_call(struct control_pool *pool, struct pool_args *args)
 	args->err = &why;
 	r = control_call(pool->loop, call, args);
 	args->err = wanted;
+	if (r == 0 && args->event)
+		health_events_add(pool->events, args->event, args->event_object, "%s",
+				  args->history);
 	/* Some calls of the engine have a number only. */
 	if (r < 0 && why.text[0] == '\0')
 		return err_set(wanted, r, "%s", strerror(-r));
@@ -94,7 +97,8 @@ int control_pool_set(struct control *control, const char *name, const struct con
 {
 	struct control_pool *pool = NULL;
 	char history[128];
-	struct pool_args args = {.history = history, .err = err};
+	struct pool_args args = {
+		.history = history, .event = HEALTH_POOL_CHANGED, .event_object = name, .err = err};
 	int r = control_pools_get(&control->pools, name, &pool, err);
 
 	if (r == 0 && set->has_reserve) {

@@ -219,7 +219,8 @@ int control_volume_set(struct control *control, const char *name,
 		       const struct control_volume_set *set, struct err *err)
 {
 	struct pool_object object;
-	struct pool_args args = {.verb = set_all, .in = set};
+	struct pool_args args = {
+		.verb = set_all, .event = HEALTH_VOLUME_CHANGED, .event_object = name, .in = set};
 	struct text history;
 	int r = control_pool_object(&control->pools, name, OBJECT_VOLUME, &object, err);
 
@@ -264,7 +265,11 @@ int control_volume_create(struct control *control, const char *name, uint64_t si
 			  const struct control_volume_set *set, struct err *err)
 {
 	struct pool_object object;
-	struct pool_args args = {.verb = create, .in = set, .value = size_bytes};
+	struct pool_args args = {.verb = create,
+				 .event = HEALTH_VOLUME_CREATED,
+				 .event_object = name,
+				 .in = set,
+				 .value = size_bytes};
 	struct text history;
 	int r = control_pool_object(&control->pools, name, OBJECT_VOLUME, &object, err);
 
@@ -304,7 +309,11 @@ int control_volume_resize(struct control *control, const char *name, uint64_t si
 			  bool shrink, struct err *err)
 {
 	struct pool_object object;
-	struct pool_args args = {.verb = resize, .value = size_bytes, .flag = shrink};
+	struct pool_args args = {.verb = resize,
+				 .event = HEALTH_VOLUME_RESIZED,
+				 .event_object = name,
+				 .value = size_bytes,
+				 .flag = shrink};
 	struct text history;
 	int r = control_pool_object(&control->pools, name, OBJECT_VOLUME, &object, err);
 
@@ -352,7 +361,10 @@ int control_volume_rename(struct control *control, const char *name, const char 
 {
 	struct pool_object object;
 	struct pool_object other;
-	struct pool_args args = {.verb = rename_it, .other = other.name};
+	struct pool_args args = {.verb = rename_it,
+				 .event = HEALTH_VOLUME_RENAMED,
+				 .event_object = name,
+				 .other = other.name};
 	struct text history;
 	int r = control_pool_object(&control->pools, name, OBJECT_VOLUME, &object, err);
 
@@ -378,7 +390,10 @@ int control_volume_destroy(struct control *control, const char *name, bool recur
 			   struct err *err)
 {
 	struct pool_object object;
-	struct pool_args args = {.verb = destroy, .flag = recursive};
+	struct pool_args args = {.verb = destroy,
+				 .event = HEALTH_VOLUME_DESTROYED,
+				 .event_object = name,
+				 .flag = recursive};
 	struct text history;
 	int r = control_pool_object(&control->pools, name, OBJECT_VOLUME, &object, err);
 
@@ -405,7 +420,10 @@ int control_volume_rollback(struct control *control, const char *snapshot, bool 
 			    struct err *err)
 {
 	struct pool_object object;
-	struct pool_args args = {.verb = rollback, .flag = recursive};
+	struct pool_args args = {.verb = rollback,
+				 .event = HEALTH_VOLUME_ROLLED_BACK,
+				 .event_object = snapshot,
+				 .flag = recursive};
 	struct control_object volume;
 	struct text history;
 	int r = control_pool_object(&control->pools, snapshot, OBJECT_SNAPSHOT, &object, err);
@@ -436,7 +454,10 @@ int control_volume_clone(struct control *control, const char *snapshot, const ch
 {
 	struct pool_object object;
 	struct pool_object other;
-	struct pool_args args = {.verb = clone_it, .other = other.name};
+	struct pool_args args = {.verb = clone_it,
+				 .event = HEALTH_VOLUME_CLONED,
+				 .event_object = name,
+				 .other = other.name};
 	struct text history;
 	int r = control_pool_object(&control->pools, snapshot, OBJECT_SNAPSHOT, &object, err);
 
@@ -473,7 +494,8 @@ static int origin_free(struct control *control, const char *name, struct err *er
 int control_volume_promote(struct control *control, const char *name, struct err *err)
 {
 	struct pool_object object;
-	struct pool_args args = {.verb = promote};
+	struct pool_args args = {
+		.verb = promote, .event = HEALTH_VOLUME_PROMOTED, .event_object = name};
 	struct text history;
 	int r = control_pool_object(&control->pools, name, OBJECT_VOLUME, &object, err);
 

@@ -21,6 +21,7 @@ struct control {
 	bool test_volumes;
 	uint64_t memory_bytes;
 	struct control_state state;
+	struct health_events *events;
 	struct control_workers workers;
 	struct control_pools pools;
 	unsigned target_count;

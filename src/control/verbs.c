@@ -177,6 +177,8 @@ int control_target_create(struct control *control, const struct control_target_s
 		return r;
 	}
 	log_info("target \"%s\" created, listens on %s", target->spec.name, target->socket_path);
+	health_events_add(control->events, HEALTH_TARGET_CREATED, target->spec.name,
+			  "it listens on %s", target->socket_path);
 	return 0;
 }
 
@@ -200,6 +202,8 @@ int control_target_destroy(struct control *control, const char *name, struct err
 		return r;
 	}
 	log_info("target \"%s\" destroyed", target->spec.name);
+	health_events_add(control->events, HEALTH_TARGET_DESTROYED, target->spec.name,
+			  "its client is disconnected");
 	control_halt(control, target, "destroyed");
 	for (unsigned i = 0; i < target->spec.namespace_count; i++)
 		control_format_forget(control->state.directory_fd,

@@ -73,6 +73,14 @@ static const struct verb_option rollback_options[] = {
 	{NULL, NULL, NULL},
 };
 
+static const struct verb_option events_options[] = {
+	{"follow", NULL, "go on with what happens, until it is ended"},
+	{"since", "N", "only those after number N"},
+	{"severity", "SEVERITY", "notice, warning or error: this or worse"},
+	{"object", "NAME", "of a pool, volume, snapshot or target, with what is in it"},
+	{NULL, NULL, NULL},
+};
+
 static const struct verb_option inspect_options[] = {
 	{"checkpoint", "N", "look at checkpoint N (default: the newest)"},
 	{"live", NULL, "take no lock; a pool that is in use may look damaged"},
@@ -152,6 +160,7 @@ const struct verb verb_table[] = {
 	 verb_target_resize},
 	{"target", "rescan", "NAME [NSID]", "look at the size of its volumes again", 1, 2, NULL,
 	 verb_target_rescan},
+	{"events", NULL, "", "show what happened, oldest first", 0, 0, events_options, verb_events},
 	{"inspect", "check", "DRIVE...", "check a pool without quoind; writes nothing", 1,
 	 ARGUMENTS_MAX, inspect_check_options, verb_inspect_check},
 	{"inspect", "space", "DRIVE...", "count who uses its space", 1, ARGUMENTS_MAX,

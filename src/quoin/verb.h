@@ -110,6 +110,7 @@ int verb_snapshot_destroy(struct invocation *in);
 int verb_snapshot_hold(struct invocation *in);
 int verb_snapshot_release(struct invocation *in);
 int verb_snapshot_rename(struct invocation *in);
+int verb_events(struct invocation *in);
 int verb_inspect_check(struct invocation *in);
 int verb_inspect_space(struct invocation *in);
 int verb_inspect_dump(struct invocation *in);

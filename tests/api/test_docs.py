@@ -108,6 +108,8 @@ class Words(DaemonTest):
         self.assertEqual(self.complete('target', 'create', '--queues', ''), set())
         self.assertEqual(self.complete('target', 'create', '--queues', '4', 'x', ''),
                          {'file:', 'null:'})
+        self.assertEqual(self.complete('events', '--severity', ''),
+                         {'notice', 'warning', 'error'})
 
     def test_completion_of_names(self):
         self.start()

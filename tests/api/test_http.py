@@ -139,6 +139,8 @@ class OpenApi(DaemonTest):
         self.ask('DELETE', '/v1/targets/a/namespaces/2')
         self.ask('DELETE', '/v1/targets/b')
         self.every_pool_answer()
+        self.ask('POST', '/v1/events/list', {})
+        self.ask('POST', '/v1/events/list', {'since': 2, 'severity': 'notice', 'object': 'tank'})
         self.assertEqual(self.seen, self.operations())
         # A failed target has another face.
         self.stop()
@@ -226,6 +228,9 @@ class OpenApi(DaemonTest):
                 ('POST', '/v1/pools', {'name': 'p/q', 'groups': [['/none']]}, 400),
                 ('POST', '/v1/pools', {'groups': [['/none']]}, 400),
                 ('POST', '/v1/scan', {'paths': ['/none']}, 404),
+                ('POST', '/v1/events/list', {'severity': 'fatal'}, 400),
+                ('POST', '/v1/events/list', {'since': -1}, 400),
+                ('POST', '/v1/events/list', {'object': 'x' * 320}, 400),
                 ('POST', '/v1/volumes', {'name': 'zz/a'}, 400),
                 ('POST', '/v1/volumes', {'name': 'zz/a', 'size': '1M'}, 404),
                 ('POST', '/v1/volumes', {'name': 'zz', 'size': '1M'}, 400),

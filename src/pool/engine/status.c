@@ -219,6 +219,8 @@ static void counter_status(const struct pool *pool, struct pool_status *status)
 		status->check_errors += info->check_errors;
 	}
 	status->healed = pool->healed + pages.healed;
+	status->bad_blocks = pool->bad_blocks;
+	status->lost_bytes = pages.lost * PAGE_BYTES;
 	status->replayed_records = pool->replayed;
 	status->device_reads = pool->raid.reads;
 	status->device_writes = pool->raid.writes;

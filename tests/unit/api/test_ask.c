@@ -12,7 +12,7 @@
 
 #include <quoin/api_ask.h>
 
-#define ALL 0xFFFFFu
+#define ALL 0x7FFFFFu
 
 struct fixture {
 	json_t *json;
@@ -54,7 +54,8 @@ static void every_key(void **state)
 				"\"quota\": 7, \"refquota\": 8, \"reservation\": 9, "
 				"\"refreservation\": 10, \"full\": \"pause\", \"read_only\": true, "
 				"\"force\": true, \"recursive\": true, \"autotrim\": true, "
-				"\"reserve_permille\": 125, \"rewind\": 11, \"cursor\": 12}",
+				"\"reserve_permille\": 125, \"rewind\": 11, \"cursor\": 12, "
+				"\"since\": 13, \"severity\": \"error\", \"object\": \"tank\"}",
 				ALL, ASK_NAME),
 			 0);
 	assert_string_equal(f->ask.name, "tank/a");

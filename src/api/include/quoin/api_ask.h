@@ -35,6 +35,9 @@ enum api_ask_key {
 	ASK_RESERVE = 1 << 17,
 	ASK_REWIND = 1 << 18,
 	ASK_CURSOR = 1 << 19,
+	ASK_SINCE = 1 << 20,
+	ASK_SEVERITY = 1 << 21,
+	ASK_OBJECT = 1 << 22,
 };
 
 #define ASK_PROPERTIES \
@@ -43,13 +46,13 @@ enum api_ask_key {
 /* Texts point into the JSON, which must live longer. */
 struct api_ask {
 	unsigned given; /* enum api_ask_key, or-ed; what is not given is zero */
-	const char *name, *new_name, *snapshot, *tag;
+	const char *name, *new_name, *snapshot, *tag, *severity, *object;
 	unsigned name_count;
 	const char *names[API_NAMES_MAX];
 	unsigned path_count;
 	const char *paths[API_NAMES_MAX]; /* of "paths", or of "groups" in turn */
 	unsigned groups[API_NAMES_MAX];
-	uint64_t size, quota, refquota, reservation, refreservation, rewind, cursor;
+	uint64_t size, quota, refquota, reservation, refreservation, rewind, cursor, since;
 	unsigned reserve_permille;
 	bool pause_when_full, read_only, force, recursive, autotrim;
 };

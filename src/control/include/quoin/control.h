@@ -22,6 +22,7 @@
 #define CONTROL_MEMORY_DEFAULT (256 * MiB)
 
 struct control;
+struct health_events;
 
 struct control_params {
 	const char *state_dir;	 /* exists or is created with mode 0700; locked */
@@ -49,6 +50,9 @@ MUST_CHECK int control_stop(struct control *control, struct err *err);
 
 /* Disconnects clients, waits for I/O in flight, stops the workers. NULL is allowed. */
 void control_free(struct control *control);
+
+/* The journal of what happened; its functions may be called from any thread. */
+struct health_events *control_events(struct control *control);
 
 unsigned control_worker_count(const struct control *control);
 
