@@ -14,6 +14,7 @@
 #include <quoin/base_text.h>
 #include <quoin/control_json.h>
 
+#include "events.h"
 #include "pool_life.h"
 #include "pool_use.h"
 #include "private.h"
@@ -227,38 +228,6 @@ static int memory_check(uint64_t bytes, struct err *err)
 		       size_format(bytes, text));
 }
 
-static void on_events_problem(void *data, const char *why)
-{
-	if (why)
-		log_warning("%s", why);
-	else
-		log_info("events are saved again");
-}
-
-static int events_open(struct control *control, struct err *err)
-{
-	const struct health_events_params params = {.directory_fd = control->state.directory_fd,
-						    .problem = on_events_problem};
-	const int r = health_events_new(&params, &control->events);
-
-	if (r < 0)
-		return err_set(err, r, "cannot start a thread for events: %s", strerror(-r));
-	control->pools.events = control->events;
-	return 0;
-}
-
-static void started_tell(struct control *control)
-{
-	struct health_events_status status;
-
-	health_events_status(control->events, &status);
-	if (status.unclean)
-		health_events_add(control->events, HEALTH_DAEMON_UNCLEAN, "quoind",
-				  "the daemon before this one did not stop, it ended");
-	health_events_add(control->events, HEALTH_DAEMON_STARTED, "quoind", "it has %u workers",
-			  control->workers.count);
-}
-
 static int open_all(struct control *control, const struct control_params *params, struct err *err)
 {
 	int r = memory_check(params->memory_bytes, err);
@@ -266,7 +235,7 @@ static int open_all(struct control *control, const struct control_params *params
 	if (r == 0)
 		r = control_state_open(&control->state, params->state_dir, err);
 	if (r == 0)
-		r = events_open(control, err);
+		r = control_events_open(control, params, err);
 	if (r == 0)
 		r = control_directory_make(params->runtime_dir, err);
 	if (r == 0)
@@ -297,7 +266,7 @@ int control_new(const struct control_params *params, struct control **ret_contro
 		control_free(control);
 		return r;
 	}
-	started_tell(control);
+	control_events_started(control);
 	control_pools_start(control);
 	run_all(control);
 	*ret_control = control;
@@ -330,15 +299,10 @@ void control_free(struct control *control)
 		control_target_free(control->targets[--control->target_count]);
 	control_pools_stop(control);
 	control_workers_stop(&control->workers);
-	health_events_free(control->events);
+	control_events_close(control);
 	control_state_close(&control->state);
 	free(control->runtime_dir);
 	free(control);
-}
-
-struct health_events *control_events(struct control *control)
-{
-	return control->events;
 }
 
 unsigned control_worker_count(const struct control *control)

@@ -16,12 +16,15 @@
  */
 #define CONTROL_TARGET_COST_BYTES (8 * MiB)
 
+#define CONTROL_HOOKS 2
+
 struct control {
 	char *runtime_dir;
 	bool test_volumes;
 	uint64_t memory_bytes;
 	struct control_state state;
 	struct health_events *events;
+	struct health_hook *hooks[CONTROL_HOOKS]; /* a program's, an address's; NULL = none */
 	struct control_workers workers;
 	struct control_pools pools;
 	unsigned target_count;

@@ -115,6 +115,9 @@ static int control_start(const struct options *options, struct control **ret, st
 		.workers = options->workers,
 		.cpus = options->cpus,
 		.memory_bytes = options->memory_bytes,
+		.event_program = options->event_program,
+		.event_url = options->event_url,
+		.event_severity = options->event_severity,
 		.test_volumes = options->test_volumes,
 	};
 

@@ -41,6 +41,12 @@ static const struct option table[] = {
 	 "pin workers to these CPUs, such as 0-3,8; one worker each unless --workers"},
 	{"log-level", "LEVEL", KIND_LOG_LEVEL, AT(log_level), true,
 	 "error, warning, info (default) or debug"},
+	{"event-program", "PATH", KIND_TEXT, AT(event_program), true,
+	 "run PATH for each event: TYPE SEVERITY OBJECT, the event as JSON on stdin"},
+	{"event-url", "URL", KIND_TEXT, AT(event_url), true,
+	 "POST each event as JSON to an http:// or https:// address"},
+	{"event-severity", "SEVERITY", KIND_TEXT, AT(event_severity), true,
+	 "of these events: notice, warning (default) or error, this or worse"},
 	{"test-volumes", NULL, KIND_FLAG, AT(test_volumes), false, NULL},
 	{"version", NULL, KIND_FLAG, AT(version), false, "print the version and leave"},
 	{"help", NULL, KIND_FLAG, AT(help), false, "print this text and leave"},
@@ -58,6 +64,9 @@ void options_fini(struct options *options)
 	free(options->state_dir);
 	free(options->socket);
 	free(options->cpus);
+	free(options->event_program);
+	free(options->event_url);
+	free(options->event_severity);
 	options_init(options);
 }
 
@@ -72,7 +81,7 @@ void options_print_help(void)
 			continue;
 		snprintf(left, sizeof(left), "--%s%s%s", table[i].name, table[i].value ? " " : "",
 			 table[i].value ? table[i].value : "");
-		printf("  %-18s %s\n", left, table[i].help);
+		printf("  %-26s %s\n", left, table[i].help);
 	}
 	printf("\nSizes take K, M, G, T (binary). See quoind(8).\n");
 }

@@ -15,6 +15,9 @@ struct options {
 	char *state_dir;
 	char *socket;
 	char *cpus;
+	char *event_program;
+	char *event_url;
+	char *event_severity;
 	uint64_t memory_bytes; /* 0 = default */
 	unsigned workers;      /* 0 = default */
 	enum log_level log_level;

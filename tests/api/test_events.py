@@ -38,18 +38,6 @@ class Events(DaemonTest):
         self.fail(f'no {kind} in {self.types()}')
         return None
 
-    def put(self, volume, size, code=0):
-        image = self.path('image')
-        with open(image, 'wb') as file:
-            file.write(os.urandom(size))
-        socket = self.path('put.sock')
-        self.done('target', 'create', 'put', '--listen', socket, volume)
-        run = subprocess.run([os.path.join(BUILD, 'tests/client/nvme-put'), socket, image],
-                             check=False, timeout=60, stdout=subprocess.DEVNULL,
-                             stderr=subprocess.DEVNULL)
-        self.assertEqual(run.returncode == 0, code == 0)
-        self.done('target', 'destroy', 'put')
-
     def test_verbs_are_told(self):
         self.done('pool', 'create', 'tank', self.a)
         self.done('volume', 'create', 'tank/v', '--size', '4M')
@@ -120,12 +108,27 @@ class Events(DaemonTest):
         self.assertTrue(event['object'].startswith('tank:'), event)
 
     def test_full_pool(self):
+        """A guest that fills the pool and waits then, until there is space again."""
         self.done('pool', 'create', 'tank', self.a)
-        self.done('volume', 'create', 'tank/v', '--size', '256M')
-        self.put('tank/v', 80 * MIB, code=1)
-        self.assertEqual(self.wait_for('pool.full')['severity'], 'error')
+        self.done('volume', 'create', 'tank/v', '--size', '256M', '--set', 'full=pause')
+        image = self.path('image')
+        with open(image, 'wb') as file:
+            file.write(os.urandom(80 * MIB))
+        socket = self.path('put.sock')
+        self.done('target', 'create', 'put', '--listen', socket, 'tank/v')
+        guest = subprocess.Popen([os.path.join(BUILD, 'tests/client/nvme-put'), socket, image],
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            event = self.wait_for('volume.paused', severity='error')
+            self.assertEqual(event['object'], 'tank/v')
+            self.assertEqual(self.wait_for('pool.full')['severity'], 'error')
+        finally:
+            guest.kill()
+            guest.wait()
+        self.done('target', 'destroy', 'put')
         self.done('volume', 'destroy', 'tank/v')
         self.wait_for('pool.space')
+        self.wait_for('volume.resumed')
 
     def test_failed_pool_and_target(self):
         self.done('pool', 'create', 'tank', self.a)
@@ -167,6 +170,39 @@ class Events(DaemonTest):
             tool.kill()
             tool.wait()
             tool.stdout.close()
+
+    def test_handed_to_a_program(self):
+        self.stop()
+        program = self.path('program')
+        with open(program, 'w', encoding='utf-8') as file:
+            file.write(f'#!/bin/sh\necho "$@" >>{self.path("out")}\n')
+        os.chmod(program, 0o700)
+        self.start('--event-program', program, '--event-severity', 'notice')
+        self.done('pool', 'create', 'tank', self.a)
+        end = time.monotonic() + WAIT_S
+        text = ''
+        while time.monotonic() < end and 'pool.created notice tank' not in text:
+            time.sleep(0.05)
+            if os.path.exists(self.path('out')):
+                with open(self.path('out'), encoding='utf-8') as file:
+                    text = file.read()
+        self.assertEqual(text.splitlines()[-1], 'pool.created notice tank')
+
+    def test_hooks_that_cannot_be(self):
+        self.stop()
+        for options, words in ((('--event-program', 'relative'), 'absolute path'),
+                               (('--event-url', 'ftp://x'), 'http://'),
+                               (('--event-severity', 'bad'), 'event-severity')):
+            code, log = self.refused_start(*options)
+            self.assertEqual(code, 1)
+            self.assertIn(words, log)
+        self.start('--event-program', '/nonexistent', '--event-severity', 'notice')
+        end = time.monotonic() + WAIT_S
+        while time.monotonic() < end and 'cannot be handed on' not in self.read_log():
+            time.sleep(0.05)
+        self.assertIn('cannot be handed on: /nonexistent cannot be run', self.read_log())
+        self.done('pool', 'create', 'tank', self.a)
+        self.assertEqual(self.stop(), 0)
 
     def test_no_room_for_the_file(self):
         """The file of events cannot be had: said, and nothing else is disturbed."""

@@ -30,7 +30,9 @@ struct control_params {
 	unsigned workers;      /* 0 = default: one per CPU in `cpus`, else by the machine's size */
 	const char *cpus;      /* "0-3,8": workers are pinned, in turn; NULL = not pinned */
 	uint64_t memory_bytes; /* bound on what targets and pools may take; 0 = default */
-	bool test_volumes;     /* error: and delay: may be used */
+	const char *event_program, *event_url; /* events are handed on; NULL = not */
+	const char *event_severity;	       /* these: this or worse; NULL = warning */
+	bool test_volumes;		       /* error: and delay: may be used */
 };
 
 /*

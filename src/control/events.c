@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The journal and its hooks; see events.h. */
+#include "events.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include <quoin/base_log.h>
+#include <quoin/health_hook.h>
+
+struct health_events *control_events(struct control *control)
+{
+	return control->events;
+}
+
+static void on_problem(void *data, const char *why)
+{
+	if (why)
+		log_warning("%s", why);
+	else
+		log_info("events are saved again");
+}
+
+static void on_hook_problem(void *data, const char *why)
+{
+	if (why)
+		log_warning("an event cannot be handed on: %s", why);
+	else
+		log_info("events are handed on again");
+}
+
+static int hooks_open(struct control *control, const struct control_params *params, struct err *err)
+{
+	struct health_hook_params hook = {.events = control->events,
+					  .directory_fd = control->state.directory_fd,
+					  .severity = HEALTH_WARNING,
+					  .problem = on_hook_problem};
+	int r = 0;
+
+	if (params->event_severity &&
+	    health_severity_parse(params->event_severity, &hook.severity) < 0)
+		return err_set(err, -EINVAL,
+			       "event-severity must be notice, warning or error, not \"%s\"",
+			       params->event_severity);
+	if (params->event_program) {
+		hook.program = params->event_program;
+		r = health_hook_new(&hook, &control->hooks[0], err);
+	}
+	if (r == 0 && params->event_url) {
+		hook.program = NULL;
+		hook.url = params->event_url;
+		r = health_hook_new(&hook, &control->hooks[1], err);
+	}
+	return r;
+}
+
+int control_events_open(struct control *control, const struct control_params *params,
+			struct err *err)
+{
+	const struct health_events_params journal = {.directory_fd = control->state.directory_fd,
+						     .problem = on_problem};
+	const int r = health_events_new(&journal, &control->events);
+
+	if (r < 0)
+		return err_set(err, r, "cannot start a thread for events: %s", strerror(-r));
+	control->pools.events = control->events;
+	return hooks_open(control, params, err);
+}
+
+void control_events_started(struct control *control)
+{
+	struct health_events_status status;
+
+	health_events_status(control->events, &status);
+	if (status.unclean)
+		health_events_add(control->events, HEALTH_DAEMON_UNCLEAN, "quoind",
+				  "the daemon before this one did not stop, it ended");
+	health_events_add(control->events, HEALTH_DAEMON_STARTED, "quoind", "it has %u workers",
+			  control->workers.count);
+}
+
+void control_events_close(struct control *control)
+{
+	for (unsigned i = 0; i < CONTROL_HOOKS; i++)
+		health_hook_free(control->hooks[i]);
+	health_events_free(control->events);
+}
