@@ -91,7 +91,9 @@ static void pool_numbers_put(json_t *json, const struct control_pool_info *info)
 	    {"read_errors", number(info->read_errors)},
 	    {"write_errors", number(info->write_errors)},
 	    {"check_errors", number(info->check_errors)}, {"healed", number(info->healed)},
-	    {"bad_blocks", number(info->bad_blocks)}, {"lost_bytes", number(info->lost_bytes)});
+	    {"bad_blocks", number(info->bad_blocks)},
+	    {"refused_writes", number(info->refused_writes)},
+	    {"lost_bytes", number(info->lost_bytes)});
 }
 
 json_t *api_pool_encode(const struct control_pool_info *info)

@@ -211,6 +211,7 @@ static void status_copy(const struct pool_status *from, struct control_pool_info
 	to->check_errors = from->check_errors;
 	to->healed = from->healed;
 	to->bad_blocks = from->bad_blocks;
+	to->refused_writes = from->refused_writes;
 	to->lost_bytes = from->lost_bytes;
 	to->drive_count = MIN(from->drive_count, (unsigned)CONTROL_DRIVES_MAX);
 }

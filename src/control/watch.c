@@ -82,6 +82,7 @@ static void data_tell(const struct control_pool_info *before, const struct contr
 	const uint64_t healed = more(before->healed, now->healed);
 	const uint64_t bad = more(before->bad_blocks, now->bad_blocks);
 	const uint64_t lost = more(before->lost_bytes, now->lost_bytes);
+	const uint64_t refused = more(before->refused_writes, now->refused_writes);
 
 	if (healed > 0)
 		health_events_add(events, HEALTH_POOL_HEALED, now->name,
@@ -93,6 +94,10 @@ static void data_tell(const struct control_pool_info *before, const struct contr
 				  " times a block of a volume could not be read from any "
 				  "copy",
 				  bad);
+	if (refused > 0)
+		health_events_add(events, HEALTH_POOL_REFUSED, now->name,
+				  "%" PRIu64 " writes of guests were refused for want of space",
+				  refused);
 	if (lost > 0)
 		health_events_add(events, HEALTH_POOL_DAMAGED, now->name,
 				  "metadata was damaged in all copies: at most %" PRIu64

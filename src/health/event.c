@@ -48,6 +48,9 @@ static const struct type types[HEALTH_EVENT_TYPES] = {
 	[HEALTH_POOL_FULL] = {"pool.full", HEALTH_ERROR,
 			      "destroy snapshots or volumes, discard in the guests, or lower the "
 			      "reserve"},
+	[HEALTH_POOL_REFUSED] = {"pool.refused", HEALTH_ERROR,
+				 "guests got an error: destroy snapshots or volumes, lower the "
+				 "reserve, or look at the quotas"},
 	[HEALTH_POOL_SPACE] = {"pool.space", HEALTH_NOTICE, ""},
 	[HEALTH_DRIVE_LOST] =
 		{"drive.lost", HEALTH_ERROR,

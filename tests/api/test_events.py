@@ -130,6 +130,20 @@ class Events(DaemonTest):
         self.wait_for('pool.space')
         self.wait_for('volume.resumed')
 
+    def test_refused_writes(self):
+        """A guest that gets an error, of a pool that has space again when somebody looks."""
+        self.done('pool', 'create', 'tank', self.a)
+        self.done('volume', 'create', 'tank/v', '--size', '256M')
+        image = self.path('image')
+        with open(image, 'wb') as file:
+            file.write(os.urandom(80 * MIB))
+        socket = self.path('put.sock')
+        self.done('target', 'create', 'put', '--listen', socket, 'tank/v')
+        run = subprocess.run([os.path.join(BUILD, 'tests/client/nvme-put'), socket, image],
+                             check=False, timeout=60, capture_output=True)
+        self.assertNotEqual(run.returncode, 0)
+        self.assertEqual(self.wait_for('pool.refused', severity='error')['object'], 'tank')
+
     def test_failed_pool_and_target(self):
         self.done('pool', 'create', 'tank', self.a)
         self.done('volume', 'create', 'tank/v', '--size', '4M')

@@ -198,6 +198,7 @@ static enum admission refuse(struct volume *volume, unsigned blocks, int error, 
 		return ADMIT_SPACE;
 	}
 	volume->starved_commit = 0;
+	pool->refused++;
 	*ret_error = error;
 	return ADMIT_NEVER;
 }

@@ -165,7 +165,7 @@ struct pool {
 	bool admit_fetching;
 	uint64_t admit_failed; /* the page that could not be read; 0: none */
 	uint64_t unmet_total;  /* promised to volumes and not used, slots */
-	uint64_t replayed, healed, bad_blocks;
+	uint64_t replayed, healed, bad_blocks, refused;
 	uint64_t lost_told; /* of pages_stats.lost, what the history has */
 	struct heart *heart;
 	struct discards *discards; /* NULL: nothing is discarded on the drives */

@@ -220,6 +220,7 @@ static void counter_status(const struct pool *pool, struct pool_status *status)
 	}
 	status->healed = pool->healed + pages.healed;
 	status->bad_blocks = pool->bad_blocks;
+	status->refused_writes = pool->refused;
 	status->lost_bytes = pages.lost * PAGE_BYTES;
 	status->replayed_records = pool->replayed;
 	status->device_reads = pool->raid.reads;

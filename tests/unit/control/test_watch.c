@@ -175,13 +175,15 @@ static void healed_and_damaged(void **state)
 	look(f, true);
 	f->now.healed = 2;
 	f->now.bad_blocks = 1;
+	f->now.refused_writes = 4;
 	f->now.lost_bytes = 8192;
 	look(f, false);
-	assert_int_equal(f->count, 3);
+	assert_int_equal(f->count, 4);
 	expect(f, 0, HEALTH_POOL_HEALED, "tank");
 	expect(f, 1, HEALTH_POOL_DAMAGED, "tank");
-	expect(f, 2, HEALTH_POOL_DAMAGED, "tank");
-	assert_non_null(strstr(f->found[2].text, "8192 bytes"));
+	expect(f, 2, HEALTH_POOL_REFUSED, "tank");
+	expect(f, 3, HEALTH_POOL_DAMAGED, "tank");
+	assert_non_null(strstr(f->found[3].text, "8192 bytes"));
 }
 
 static void near_full_has_hysteresis(void **state)

@@ -114,6 +114,7 @@ struct pool_status {
 	uint64_t memory_bytes, created_s;
 	uint64_t read_errors, write_errors, check_errors, healed;
 	uint64_t bad_blocks; /* reads since the import that no copy could serve */
+	uint64_t refused_writes; /* of guests, for want of space, since the import */
 	uint64_t lost_bytes; /* used by nobody, as metadata was damaged in all copies */
 	uint64_t replayed_records; /* by this import */
 	uint64_t device_reads, device_writes, device_flushes, device_bytes_read,
