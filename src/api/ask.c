@@ -44,6 +44,8 @@ static const struct ask_field fields[] = {
 	{"cursor", ASK_CURSOR, KIND_SIZE, AT(cursor), INT64_MAX},
 	{"since", ASK_SINCE, KIND_SIZE, AT(since), INT64_MAX},
 	{"severity", ASK_SEVERITY, KIND_TEXT, AT(severity), 16},
+	{"path", ASK_PATH, KIND_TEXT, AT(path), CONTROL_PATH_MAX},
+	{"test", ASK_TEST, KIND_TEXT, AT(test), 16},
 	{"object", ASK_OBJECT, KIND_TEXT, AT(object), HEALTH_OBJECT_MAX},
 };
 

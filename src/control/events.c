@@ -1,16 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The journal and its hooks; see events.h. */
+/* The journal, its hooks and the watch over drives; see events.h. */
 #include "events.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <quoin/base_log.h>
+#include <quoin/base_text.h>
+#include <quoin/health_drives.h>
 #include <quoin/health_hook.h>
 
 struct health_events *control_events(struct control *control)
 {
 	return control->events;
+}
+
+struct health_drives *control_drives(struct control *control)
+{
+	return control->drives;
 }
 
 static void on_problem(void *data, const char *why)
@@ -59,8 +67,12 @@ int control_events_open(struct control *control, const struct control_params *pa
 {
 	const struct health_events_params journal = {.directory_fd = control->state.directory_fd,
 						     .problem = on_problem};
-	const int r = health_events_new(&journal, &control->events);
+	struct health_drives_params watch = {.recorded = params->test_smart};
+	int r = health_events_new(&journal, &control->events);
 
+	watch.events = control->events;
+	if (r == 0)
+		r = health_drives_new(&watch, &control->drives);
 	if (r < 0)
 		return err_set(err, r, "cannot start a thread for events: %s", strerror(-r));
 	control->pools.events = control->events;
@@ -79,8 +91,30 @@ void control_events_started(struct control *control)
 			  control->workers.count);
 }
 
+void control_drives_update(struct control *control)
+{
+	const struct control_pools *pools = &control->pools;
+	CLEANUP_FREE struct health_drive_name *names =
+		xcalloc((size_t)pools->count * CONTROL_DRIVES_MAX + 1, sizeof(*names));
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < pools->count; i++) {
+		const struct control_pool *pool = pools->pools[i];
+
+		for (unsigned d = 0; pool->pool && d < pool->disk_count; d++) {
+			struct health_drive_name *name = &names[count++];
+
+			snprintf(name->path, sizeof(name->path), "%s", disk_name(pool->disks[d]));
+			snprintf(name->object, sizeof(name->object), "%s:%s", pool->name,
+				 name->path);
+		}
+	}
+	health_drives_set(control->drives, names, count);
+}
+
 void control_events_close(struct control *control)
 {
+	health_drives_free(control->drives);
 	for (unsigned i = 0; i < CONTROL_HOOKS; i++)
 		health_hook_free(control->hooks[i]);
 	health_events_free(control->events);

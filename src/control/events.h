@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The daemon's journal of events and the hooks on it: how they come and go with the daemon. */
+/*
+ * The daemon's journal of events, the hooks on it, and the watch over drives: how they come and go
+ * with the daemon.
+ */
 #ifndef CONTROL_EVENTS_H
 #define CONTROL_EVENTS_H
 
@@ -11,6 +14,9 @@ MUST_CHECK int control_events_open(struct control *control, const struct control
 
 /* Tells that the daemon started, and whether the one before it stopped. */
 void control_events_started(struct control *control);
+
+/* The drives of the pools that are imported now are watched. */
+void control_drives_update(struct control *control);
 
 /* Nobody tells any more. What control_events_open() left undone is allowed. */
 void control_events_close(struct control *control);

@@ -17,6 +17,7 @@
 #include <quoin/base_text.h>
 #include <quoin/disk_probe.h>
 
+#include "events.h"
 #include "pool_scan.h"
 #include "pool_state.h"
 #include "pool_use.h"
@@ -196,6 +197,7 @@ int control_pool_create(struct control *control, const struct control_pool_creat
 	log_info("pool \"%s\" created", pool->name);
 	health_events_add(control->events, HEALTH_POOL_CREATED, pool->name, "it has %u drives",
 			  params->drive_count);
+	control_drives_update(control);
 	control_pool_wake_targets(control, pool->name);
 	return 0;
 }
@@ -338,6 +340,7 @@ int control_pool_import(struct control *control, const struct control_pool_impor
 	}
 	snprintf(ret_name, CONTROL_NAME_MAX + 1, "%s", pool->name);
 	log_info("pool \"%s\" imported", pool->name);
+	control_drives_update(control);
 	control_pool_wake_targets(control, pool->name);
 	return 0;
 }
@@ -399,6 +402,7 @@ int control_pool_export(struct control *control, const char *name, struct err *e
 		return r;
 	}
 	log_info("pool \"%s\" exported", name);
+	control_drives_update(control);
 	health_events_add(control->events, HEALTH_POOL_EXPORTED, name, "this host let it go");
 	return 0;
 }
@@ -447,6 +451,7 @@ int control_pool_destroy(struct control *control, const char *name, bool force, 
 		return r;
 	}
 	log_info("pool \"%s\" destroyed", name);
+	control_drives_update(control);
 	health_events_add(control->events, HEALTH_POOL_DESTROYED, name, "its drives are free");
 	return 0;
 }
@@ -524,6 +529,7 @@ void control_pools_start(struct control *control)
 		health_events_add(control->events, HEALTH_POOL_FAILED, pool->name, "%s", why.text);
 	}
 	control_scan_fini(&scan);
+	control_drives_update(control);
 }
 
 void control_pools_stop(struct control *control)

@@ -24,6 +24,7 @@ struct control {
 	uint64_t memory_bytes;
 	struct control_state state;
 	struct health_events *events;
+	struct health_drives *drives;
 	struct health_hook *hooks[CONTROL_HOOKS]; /* a program's, an address's; NULL = none */
 	struct control_workers workers;
 	struct control_pools pools;

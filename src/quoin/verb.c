@@ -73,6 +73,12 @@ static const struct verb_option rollback_options[] = {
 	{NULL, NULL, NULL},
 };
 
+static const struct verb_option test_options[] = {
+	{"long", NULL, "the long test, which takes hours"},
+	{"stop", NULL, "end the one that runs"},
+	{NULL, NULL, NULL},
+};
+
 static const struct verb_option events_options[] = {
 	{"follow", NULL, "go on with what happens, until it is ended"},
 	{"since", "N", "only those after number N"},
@@ -160,6 +166,11 @@ const struct verb verb_table[] = {
 	 verb_target_resize},
 	{"target", "rescan", "NAME [NSID]", "look at the size of its volumes again", 1, 2, NULL,
 	 verb_target_rescan},
+	{"drive", "list", "", "show what the drives of pools say of themselves", 0, 0, NULL,
+	 verb_drive_list},
+	{"drive", "info", "DRIVE", "show all that one says", 1, 1, NULL, verb_drive_info},
+	{"drive", "test", "DRIVE", "let it begin its own self-test", 1, 1, test_options,
+	 verb_drive_test},
 	{"events", NULL, "", "show what happened, oldest first", 0, 0, events_options, verb_events},
 	{"inspect", "check", "DRIVE...", "check a pool without quoind; writes nothing", 1,
 	 ARGUMENTS_MAX, inspect_check_options, verb_inspect_check},

@@ -118,6 +118,7 @@ static int control_start(const struct options *options, struct control **ret, st
 		.event_program = options->event_program,
 		.event_url = options->event_url,
 		.event_severity = options->event_severity,
+		.test_smart = options->test_smart,
 		.test_volumes = options->test_volumes,
 	};
 

@@ -47,6 +47,7 @@ static const struct option table[] = {
 	 "POST each event as JSON to an http:// or https:// address"},
 	{"event-severity", "SEVERITY", KIND_TEXT, AT(event_severity), true,
 	 "of these events: notice, warning (default) or error, this or worse"},
+	{"test-smart", "DIR", KIND_TEXT, AT(test_smart), false, NULL},
 	{"test-volumes", NULL, KIND_FLAG, AT(test_volumes), false, NULL},
 	{"version", NULL, KIND_FLAG, AT(version), false, "print the version and leave"},
 	{"help", NULL, KIND_FLAG, AT(help), false, "print this text and leave"},
@@ -67,6 +68,7 @@ void options_fini(struct options *options)
 	free(options->event_program);
 	free(options->event_url);
 	free(options->event_severity);
+	free(options->test_smart);
 	options_init(options);
 }
 

@@ -18,6 +18,7 @@ struct options {
 	char *event_program;
 	char *event_url;
 	char *event_severity;
+	char *test_smart;
 	uint64_t memory_bytes; /* 0 = default */
 	unsigned workers;      /* 0 = default */
 	enum log_level log_level;

@@ -181,6 +181,8 @@ class OpenApi(DaemonTest):
         self.ask('POST', '/v1/volumes/info', {'name': 'tank/v'})
         self.ask('POST', '/v1/volumes/destroy', {'name': 'tank/v', 'recursive': True})
         self.ask('POST', '/v1/snapshots/destroy', {'names': ['tank/dir/w@1']})
+        self.ask('GET', '/v1/drives')
+        self.ask('POST', '/v1/drives/test', {'path': a, 'test': 'short'})
         self.ask('GET', '/v1/pools/tank/history')
         self.ask('POST', '/v1/pools/tank/export')
         self.ask('POST', '/v1/scan', {'paths': [self.directory]})
@@ -228,6 +230,8 @@ class OpenApi(DaemonTest):
                 ('POST', '/v1/pools', {'name': 'p/q', 'groups': [['/none']]}, 400),
                 ('POST', '/v1/pools', {'groups': [['/none']]}, 400),
                 ('POST', '/v1/scan', {'paths': ['/none']}, 404),
+                ('POST', '/v1/drives/test', {'path': '/none', 'test': 'short'}, 404),
+                ('POST', '/v1/drives/test', {'path': '/none', 'test': 'hard'}, 400),
                 ('POST', '/v1/events/list', {'severity': 'fatal'}, 400),
                 ('POST', '/v1/events/list', {'since': -1}, 400),
                 ('POST', '/v1/events/list', {'object': 'x' * 320}, 400),

@@ -38,6 +38,8 @@ enum api_ask_key {
 	ASK_SINCE = 1 << 20,
 	ASK_SEVERITY = 1 << 21,
 	ASK_OBJECT = 1 << 22,
+	ASK_PATH = 1 << 23,
+	ASK_TEST = 1 << 24,
 };
 
 #define ASK_PROPERTIES \
@@ -46,7 +48,7 @@ enum api_ask_key {
 /* Texts point into the JSON, which must live longer. */
 struct api_ask {
 	unsigned given; /* enum api_ask_key, or-ed; what is not given is zero */
-	const char *name, *new_name, *snapshot, *tag, *severity, *object;
+	const char *name, *new_name, *snapshot, *tag, *severity, *object, *path, *test;
 	unsigned name_count;
 	const char *names[API_NAMES_MAX];
 	unsigned path_count;

@@ -22,6 +22,7 @@
 #define CONTROL_MEMORY_DEFAULT (256 * MiB)
 
 struct control;
+struct health_drives;
 struct health_events;
 
 struct control_params {
@@ -32,7 +33,8 @@ struct control_params {
 	uint64_t memory_bytes; /* bound on what targets and pools may take; 0 = default */
 	const char *event_program, *event_url; /* events are handed on; NULL = not */
 	const char *event_severity;	       /* these: this or worse; NULL = warning */
-	bool test_volumes;		       /* error: and delay: may be used */
+	const char *test_smart; /* recorded answers in the place of drives'; NULL = none */
+	bool test_volumes;	/* error: and delay: may be used */
 };
 
 /*
@@ -55,6 +57,9 @@ void control_free(struct control *control);
 
 /* The journal of what happened; its functions may be called from any thread. */
 struct health_events *control_events(struct control *control);
+
+/* The S.M.A.R.T. watch over the drives of imported pools; the same. */
+struct health_drives *control_drives(struct control *control);
 
 unsigned control_worker_count(const struct control *control);
 
