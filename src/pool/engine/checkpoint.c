@@ -453,6 +453,13 @@ void checkpoint_stats(const struct pool *pool, struct checkpoint_stats *ret_stat
 		};
 }
 
+bool checkpoint_busy(const struct pool *pool)
+{
+	const struct checkpointer *c = pool->checkpointer;
+
+	return c && c->freezes > c->made;
+}
+
 void pool_suspend(struct pool *pool, int error, const char *what)
 {
 	if (pool->error < 0)

@@ -64,6 +64,9 @@ struct checkpointer {
 	uint64_t still_ns; /* since when nothing came */
 };
 
+/* One is under way. */
+bool checkpoint_busy(const struct pool *pool);
+
 MUST_CHECK int checkpointer_start(struct pool *pool);
 void checkpointer_stop(struct pool *pool); /* [fiber] */
 

@@ -13,6 +13,7 @@
 #include <quoin/base_text.h>
 
 #include "engine/io.h"
+#include "engine/meter.h"
 
 #define TRANSFER_MAX (1024 * 1024)
 #define GATE_LOOK_NS (50 * NS_PER_US)
@@ -63,6 +64,7 @@ static void request_end(struct block_request *request)
 {
 	struct volume_request *words = request_words(request);
 
+	meter_end(words->device->pool, words->device->volume, request);
 	if (words->device->volume)
 		words->device->volume->requests--;
 	if (words->loop == words->device->pool->loop) {
@@ -151,11 +153,20 @@ void request_start(struct pool *pool, struct block_request *request)
 	UNREACHABLE();
 }
 
+static void request_begin(struct pool *pool, struct block_request *request)
+{
+	struct volume *volume = request_words(request)->device->volume;
+
+	if (volume)
+		meter_begin(volume);
+	request_start(pool, request);
+}
+
 static void deliver_start(struct loop_message *message)
 {
 	struct volume_request *words = container_of(message, struct volume_request, message);
 
-	request_start(words->device->pool,
+	request_begin(words->device->pool,
 		      container_of((uint64_t *)(void *)words, struct block_request, driver[0]));
 }
 
@@ -167,8 +178,9 @@ static void device_submit(struct block_channel *channel, struct block_request *r
 	memset(words, 0, sizeof(*words));
 	words->device = device;
 	words->loop = channel->loop;
+	words->begun_ns = loop_now_ns(channel->loop);
 	if (channel->loop == device->pool->loop) {
-		request_start(device->pool, request);
+		request_begin(device->pool, request);
 		return;
 	}
 	words->message.deliver = deliver_start;

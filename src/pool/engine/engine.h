@@ -71,6 +71,7 @@ struct volume {
 	unsigned cuts_pending;	 /* snapshots not merged */
 	unsigned snapshot_count; /* live ones, as of the last recount */
 	uint64_t snapshots_data; /* blocks in their deadlists and its own, at the same time */
+	struct pool_io_sums io;
 };
 
 /* A partial block: sectors that were written, waiting for the rest to be read. */
@@ -95,6 +96,7 @@ struct volume_request {
 	uint64_t at; /* split up to this byte */
 	struct log_waiter waiter;
 	uint64_t seq; /* of a trim */
+	uint64_t begun_ns;
 };
 
 /* An open volume or snapshot. */
@@ -141,32 +143,29 @@ struct pool {
 	struct rio *rios;
 	struct run *runs;
 	struct list wios_free, rios_free, runs_free;
-	struct list incoming;	   /* requests to start, in order */
-	struct list wios_logging;  /* written, waiting for room in the log */
-	struct list rios_waiting;  /* for runs, buffers */
-	struct list reads_waiting; /* requests, for rios */
+	struct list incoming;			 /* requests to start, in order */
+	struct list wios_logging;		 /* written, waiting for room in the log */
+	struct list rios_waiting, reads_waiting; /* for runs, buffers; requests, for rios */
 	struct loop_task work;
-	unsigned trims_waiting;	   /* ranges that wait for their turn, of all volumes */
-	bool working;		   /* within writes_process() */
-	unsigned writes_in_flight; /* blocks admitted and not recorded */
-	unsigned reads_in_flight;  /* rios */
+	unsigned trims_waiting; /* ranges that wait for their turn, of all volumes */
+	bool working;		/* within writes_process() */
+	unsigned writes_in_flight, reads_in_flight; /* blocks admitted and not recorded; rios */
 	uint16_t in_flight_blocks[IN_FLIGHT_BUCKETS];
 	struct patch *patches;
-	struct list patches_free;
-	struct list patch_buckets[64];
+	struct list patches_free, patch_buckets[64];
 	unsigned patches_used;
 	struct fiber *repairer;
 	struct list repairs; /* rios */
 	struct checkpointer *checkpointer;
-	struct fiber *admin_owner;     /* one verb at a time */
-	uint64_t pending_total;	       /* of all volumes, both deltas */
-	uint64_t renewed_total;	       /* of them */
+	struct fiber *admin_owner;	       /* one verb at a time */
+	uint64_t pending_total, renewed_total; /* of all volumes, both deltas; of them */
 	struct page_fetch admit_fetch; /* of the map, for the write at the head of the queue */
 	bool admit_fetching;
 	uint64_t admit_failed; /* the page that could not be read; 0: none */
 	uint64_t unmet_total;  /* promised to volumes and not used, slots */
 	uint64_t replayed, healed, bad_blocks, refused;
 	uint64_t lost_told; /* of pages_stats.lost, what the history has */
+	struct pool_io io;
 	struct heart *heart;
 	struct discards *discards; /* NULL: nothing is discarded on the drives */
 };

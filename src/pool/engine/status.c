@@ -10,6 +10,7 @@
 #include <quoin/base_math.h>
 
 #include "engine/discard.h"
+#include "engine/meter.h"
 #include "engine/verb.h"
 
 #define RESERVE_PERMILLE_MAX 900
@@ -223,11 +224,19 @@ static void counter_status(const struct pool *pool, struct pool_status *status)
 	status->refused_writes = pool->refused;
 	status->lost_bytes = pages.lost * PAGE_BYTES;
 	status->replayed_records = pool->replayed;
+	status->checkpoint_s = pool->super.time_s;
+	status->pending_bytes = pool->pending_total * PAGE_BYTES;
 	status->device_reads = pool->raid.reads;
 	status->device_writes = pool->raid.writes;
 	status->device_flushes = pool->raid.flushes;
 	status->device_bytes_read = pool->raid.bytes_read;
 	status->device_bytes_written = pool->raid.bytes_written;
+}
+
+void pool_io(struct pool *pool, struct pool_io *ret_io)
+{
+	meter_turn(pool);
+	*ret_io = pool->io;
 }
 
 void pool_status(struct pool *pool, struct pool_status *ret_status)
@@ -374,7 +383,8 @@ static void volume_tell(const struct pool *pool, const struct volume *volume,
 		.snapshot_count = volume->snapshot_count,
 		.open_count = volume->open_count,
 		.paused = volume_paused(volume),
-		.pending_blocks = volume->pending[0] + volume->pending[1]};
+		.pending_blocks = volume->pending[0] + volume->pending[1],
+		.io = volume->io};
 	memcpy(info->name, rec->name, sizeof(info->name));
 	memcpy(info->guid, rec->guid, sizeof(info->guid));
 	params_tell(rec, &info->params);

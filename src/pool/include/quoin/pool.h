@@ -71,6 +71,7 @@ struct loop *pool_loop(const struct pool *pool);
 MUST_CHECK int pool_sync(struct pool *pool);
 
 void pool_status(struct pool *pool, struct pool_status *ret_status);
+void pool_io(struct pool *pool, struct pool_io *ret_io);
 void pool_drive_status(struct pool *pool, unsigned index, struct pool_drive_status *ret_status);
 
 /* [fiber] */

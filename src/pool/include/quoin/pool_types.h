@@ -4,6 +4,7 @@
 #define QUOIN_POOL_TYPES_H
 
 #include <quoin/base.h>
+#include <quoin/pool_io.h>
 
 struct disk;
 struct loop;
@@ -113,10 +114,12 @@ struct pool_status {
 	uint64_t held_writes, held_ns; /* by pacing, since the import */
 	uint64_t memory_bytes, created_s;
 	uint64_t read_errors, write_errors, check_errors, healed;
-	uint64_t bad_blocks; /* reads since the import that no copy could serve */
-	uint64_t refused_writes; /* of guests, for want of space, since the import */
-	uint64_t lost_bytes; /* used by nobody, as metadata was damaged in all copies */
+	uint64_t bad_blocks;	   /* reads since the import that no copy could serve */
+	uint64_t refused_writes;   /* of guests, for want of space, since the import */
+	uint64_t lost_bytes;	   /* used by nobody, as metadata was damaged in all copies */
 	uint64_t replayed_records; /* by this import */
+	uint64_t checkpoint_s;	   /* when the last one was made; wall clock */
+	uint64_t pending_bytes;	   /* in the log and not in a checkpoint */
 	uint64_t device_reads, device_writes, device_flushes, device_bytes_read,
 		device_bytes_written;
 };
@@ -166,6 +169,7 @@ struct pool_volume_info {
 	unsigned open_count;	 /* devices */
 	bool paused;		 /* requests wait for space */
 	uint64_t pending_blocks; /* written since the last checkpoint: not in the numbers yet */
+	struct pool_io_sums io;
 };
 
 struct pool_snapshot_info {

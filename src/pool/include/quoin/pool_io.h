@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Counters of guests' requests, since the import. They are plain numbers of the home loop: counting
+ * costs no call to the system, as the time is that of the loop's turn.
+ */
+#ifndef QUOIN_POOL_IO_H
+#define QUOIN_POOL_IO_H
+
+#include <quoin/base.h>
+
+enum pool_io_kind { POOL_IO_READ, POOL_IO_WRITE, POOL_IO_OTHER /* flush, discard, zeroes */ };
+#define POOL_IO_KINDS 3
+#define POOL_IO_BUCKETS 24 /* of latency: bucket i has those below 2^i microseconds */
+#define POOL_IO_MINUTES 60
+
+struct pool_io_sums {
+	uint64_t requests[POOL_IO_KINDS], bytes[POOL_IO_KINDS];
+	uint64_t ns[POOL_IO_KINDS]; /* from submission to completion, of all together */
+	uint64_t errors;
+	unsigned in_flight;
+};
+
+/* The slowest request that ended in a minute. */
+struct pool_io_worst {
+	uint64_t ns; /* 0 = there was none */
+	enum pool_io_kind kind;
+	bool checkpoint; /* one was under way when it ended */
+	bool failed;
+};
+
+struct pool_io {
+	struct pool_io_sums sums;
+	uint64_t latency[POOL_IO_KINDS][POOL_IO_BUCKETS]; /* the last one has all that are slower */
+	uint64_t minute; /* monotonic; worst[minute % POOL_IO_MINUTES] is that of now */
+	struct pool_io_worst worst[POOL_IO_MINUTES];
+};
+
+#endif

@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Guests' requests are counted where they end: of the volume, of the pool, by time. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "engine_rig.h"
+
+#define MINUTE_NS (60 * NS_PER_S)
+
+struct test {
+	struct engine_rig rig;
+	struct rig_volume volume;
+	uint8_t *data;
+};
+
+static struct pool_io io_of(struct test *t)
+{
+	struct pool_io io;
+
+	pool_io(t->rig.pool, &io);
+	return io;
+}
+
+static uint64_t worst_of_hour(const struct pool_io *io)
+{
+	uint64_t worst = 0;
+
+	for (unsigned i = 0; i < POOL_IO_MINUTES; i++)
+		worst = MAX(worst, io->worst[i].ns);
+	return worst;
+}
+
+static void begin(struct test *t)
+{
+	const struct pool_volume_params params = {.size_bytes = 16 * MiB};
+	struct err err;
+
+	rig_format(&t->rig);
+	assert_int_equal(rig_open(&t->rig), 0);
+	assert_int_equal(pool_volume_create(t->rig.pool, "vol", &params, &err), 0);
+	assert_int_equal(rig_volume_open(&t->rig, "vol", &t->volume), 0);
+}
+
+static void end(struct test *t)
+{
+	rig_volume_close(&t->volume);
+	assert_int_equal(rig_close(&t->rig), 0);
+}
+
+static void count_main(void *arg)
+{
+	struct test *t = arg;
+	struct pool_volume_info info;
+	struct pool_io io;
+	uint64_t counted = 0;
+
+	begin(t);
+	assert_int_equal(rig_io(&t->volume, BLOCK_WRITE, 0, t->data, 64 * KiB), 0);
+	assert_int_equal(rig_io(&t->volume, BLOCK_WRITE, 64 * KiB, t->data, 4 * KiB), 0);
+	assert_int_equal(rig_io(&t->volume, BLOCK_READ, 0, t->data, 8 * KiB), 0);
+	assert_int_equal(rig_io(&t->volume, BLOCK_FLUSH, 0, NULL, 0), 0);
+	io = io_of(t);
+	assert_int_equal(io.sums.requests[POOL_IO_WRITE], 2);
+	assert_int_equal(io.sums.bytes[POOL_IO_WRITE], 68 * KiB);
+	assert_int_equal(io.sums.requests[POOL_IO_READ], 1);
+	assert_int_equal(io.sums.bytes[POOL_IO_READ], 8 * KiB);
+	assert_int_equal(io.sums.requests[POOL_IO_OTHER], 1);
+	assert_int_equal(io.sums.bytes[POOL_IO_OTHER], 0);
+	assert_int_equal(io.sums.errors, 0);
+	assert_true(io.sums.ns[POOL_IO_WRITE] > 0);
+	for (unsigned i = 0; i < POOL_IO_BUCKETS; i++)
+		counted += io.latency[POOL_IO_WRITE][i];
+	assert_int_equal(counted, 2);
+	assert_true(worst_of_hour(&io) > 0);
+	assert_int_equal(pool_volume_find(t->rig.pool, "vol", &info), 0);
+	assert_memory_equal(&info.io.requests, &io.sums.requests, sizeof(io.sums.requests));
+	assert_int_equal(info.io.in_flight, 0);
+	/* What is refused is counted as an error. */
+	assert_int_equal(rig_io(&t->volume, BLOCK_READ, 16 * MiB - 4 * KiB, t->data, 4 * KiB), 0);
+	assert_int_equal(pool_volume_resize(t->rig.pool, "vol", 8 * MiB, NULL), 0);
+	assert_int_equal(rig_io(&t->volume, BLOCK_READ, 12 * MiB, t->data, 4 * KiB), -ENXIO);
+	assert_int_equal(io_of(t).sums.errors, 1);
+	end(t);
+}
+
+/* The slowest of an hour is forgotten after it, and each minute has its own. */
+static void hour_main(void *arg)
+{
+	struct test *t = arg;
+	struct pool_io io;
+	uint64_t worst;
+
+	begin(t);
+	assert_int_equal(rig_io(&t->volume, BLOCK_WRITE, 0, t->data, 64 * KiB), 0);
+	io = io_of(t);
+	worst = worst_of_hour(&io);
+	assert_true(worst > 0);
+	fiber_sleep_ns(30 * MINUTE_NS);
+	io = io_of(t);
+	assert_int_equal(worst_of_hour(&io), worst);
+	fiber_sleep_ns(31 * MINUTE_NS);
+	io = io_of(t);
+	assert_int_equal(worst_of_hour(&io), 0);
+	fiber_sleep_ns(600 * MINUTE_NS);
+	assert_int_equal(rig_io(&t->volume, BLOCK_READ, 0, t->data, 4 * KiB), 0);
+	io = io_of(t);
+	assert_true(io.worst[io.minute % POOL_IO_MINUTES].kind == POOL_IO_READ);
+	end(t);
+}
+
+static void run(void (*main)(void *arg))
+{
+	struct test *t = calloc(1, sizeof(*t));
+
+	t->data = aligned_alloc(RIG_BLOCK, 64 * KiB);
+	memset(t->data, 7, 64 * KiB);
+	rig_init(&t->rig, 1, 1, 64 * MiB);
+	rig_run(&t->rig, main, t);
+	rig_fini(&t->rig);
+	free(t->data);
+	free(t);
+}
+
+static void requests_are_counted(void **state)
+{
+	run(count_main);
+}
+
+static void the_slowest_of_the_hour(void **state)
+{
+	run(hour_main);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(requests_are_counted),
+		cmocka_unit_test(the_slowest_of_the_hour),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
