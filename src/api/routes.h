@@ -20,6 +20,7 @@ struct call {
 };
 
 /* 0 with an answer, or negative errno with a sentence. */
+int api_health(struct call *call, struct err *err);
 int api_drives_list(struct call *call, struct err *err);
 int api_drive_test(struct call *call, struct err *err);
 int api_events_list(struct call *call, struct err *err);

@@ -257,6 +257,8 @@ int control_new(const struct control_params *params, struct control **ret_contro
 	control->state.directory_fd = -1;
 	control->state.lock_fd = -1;
 	control->pools.workers = &control->workers;
+	control->pools.board = &control->board;
+	control_board_init(&control->board);
 	control->runtime_dir = xstrdup(params->runtime_dir);
 	control->test_volumes = params->test_volumes;
 	control->memory_bytes =
@@ -300,6 +302,7 @@ void control_free(struct control *control)
 	control_pools_stop(control);
 	control_workers_stop(&control->workers);
 	control_events_close(control);
+	control_board_fini(&control->board);
 	control_state_close(&control->state);
 	free(control->runtime_dir);
 	free(control);

@@ -7,14 +7,23 @@
 #ifndef CONTROL_POOL_PRIVATE_H
 #define CONTROL_POOL_PRIVATE_H
 
+#include <quoin/control_health.h>
 #include <quoin/control_pool.h>
 #include <quoin/disk.h>
 #include <quoin/pool.h>
 
+#include "forecast.h"
 #include "host.h"
 #include "object.h"
 #include "watch.h"
 #include "workers.h"
+
+/* A round over the volumes of a pool, in slices; see board.h. */
+struct board_round {
+	unsigned cursor;
+	unsigned count, room;
+	struct control_volume_health *volumes;
+};
 
 /* The home loop's; see pool_watch.h. */
 struct control_pool_watch {
@@ -22,6 +31,8 @@ struct control_pool_watch {
 	bool looked;
 	struct control_pool_info *before, *now; /* NULL = not watched; `before` is the last look */
 	struct control_watch watch;
+	struct forecast forecast;
+	struct board_round round;
 };
 
 /*
@@ -44,11 +55,13 @@ struct control_pool {
 	char problem[256]; /* the engine's words that were logged last; the home loop's */
 	struct control_pool_watch watch;
 	struct health_events *events; /* borrowed */
+	struct control_board *board;  /* the same */
 };
 
 struct control_pools {
 	struct control_workers *workers; /* borrowed */
 	struct health_events *events;	 /* the same */
+	struct control_board *board;	 /* the same */
 	struct control_host host;
 	unsigned count;
 	struct control_pool *pools[CONTROL_POOLS_MAX];

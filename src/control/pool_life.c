@@ -403,6 +403,7 @@ int control_pool_export(struct control *control, const char *name, struct err *e
 	}
 	log_info("pool \"%s\" exported", name);
 	control_drives_update(control);
+	control_board_remove(&control->board, name);
 	health_events_add(control->events, HEALTH_POOL_EXPORTED, name, "this host let it go");
 	return 0;
 }
@@ -452,6 +453,7 @@ int control_pool_destroy(struct control *control, const char *name, bool force, 
 	}
 	log_info("pool \"%s\" destroyed", name);
 	control_drives_update(control);
+	control_board_remove(&control->board, name);
 	health_events_add(control->events, HEALTH_POOL_DESTROYED, name, "its drives are free");
 	return 0;
 }
@@ -525,6 +527,7 @@ void control_pools_start(struct control *control)
 			continue;
 		}
 		control_pool_fail(pool, why.text);
+		control_board_failed(&control->board, pool->name, why.text);
 		log_warning("pool \"%s\" is not imported: %s", pool->name, why.text);
 		health_events_add(control->events, HEALTH_POOL_FAILED, pool->name, "%s", why.text);
 	}

@@ -9,6 +9,7 @@
 #include <quoin/base_assert.h>
 #include <quoin/base_log.h>
 
+#include "board.h"
 #include "pool.h"
 #include "pool_call.h"
 #include "pool_watch.h"
@@ -215,6 +216,7 @@ int control_pool_start(struct control_pools *pools, struct control_pool *pool,
 	pool->memory_bytes = how->memory_bytes;
 	pool->read_only = how->read_only;
 	pool->events = pools->events;
+	pool->board = pools->board;
 	r = disks_open(pool, how, &why);
 	if (r == 0)
 		r = control_call(pool->loop, opening_run, &opening);
@@ -241,6 +243,7 @@ static int stop(struct control_pools *pools, struct control_pool *pool, struct c
 	if (pool->pool)
 		return r < 0 ? r : -ENOMEM;
 	disks_close(pool);
+	control_board_remove(pools->board, pool->name);
 	pools->workers->workers[pool->worker].pools--;
 	control_pool_fail(pool, why);
 	return r;

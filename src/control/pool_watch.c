@@ -8,6 +8,8 @@
 
 #include <quoin/base_text.h>
 
+#include "board.h"
+
 static void paused_find(struct pool *engine, struct control_paused *paused)
 {
 	struct pool_volume_info info;
@@ -35,6 +37,7 @@ static void look(struct control_pool *pool)
 		paused_find(pool->pool, &paused);
 	control_watch_compare(&w->watch, w->looked ? w->before : NULL, w->now, &paused,
 			      pool->events);
+	control_board_put(pool->board, pool, w->now);
 	w->before = w->now;
 	w->now = old;
 	w->looked = true;
@@ -75,6 +78,7 @@ void control_pool_watch_stop(struct control_pool *pool)
 		return;
 	look(pool);
 	loop_timer_disarm(pool->loop, &w->timer);
+	free(w->round.volumes);
 	free(w->now);
 	free(w->before);
 	w->now = w->before = NULL;

@@ -5,6 +5,7 @@
 
 #include <quoin/control.h>
 
+#include "board.h"
 #include "pool.h"
 #include "state.h"
 #include "target.h"
@@ -25,6 +26,7 @@ struct control {
 	struct control_state state;
 	struct health_events *events;
 	struct health_drives *drives;
+	struct control_board board;
 	struct health_hook *hooks[CONTROL_HOOKS]; /* a program's, an address's; NULL = none */
 	struct control_workers workers;
 	struct control_pools pools;

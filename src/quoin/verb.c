@@ -166,6 +166,8 @@ const struct verb verb_table[] = {
 	 verb_target_resize},
 	{"target", "rescan", "NAME [NSID]", "look at the size of its volumes again", 1, 2, NULL,
 	 verb_target_rescan},
+	{"health", NULL, "", "is everything well, and if not, what to do; exits with 1 then", 0, 0,
+	 NULL, verb_health},
 	{"drive", "list", "", "show what the drives of pools say of themselves", 0, 0, NULL,
 	 verb_drive_list},
 	{"drive", "info", "DRIVE", "show all that one says", 1, 1, NULL, verb_drive_info},

@@ -147,6 +147,7 @@ class OpenApi(DaemonTest):
         os.unlink(self.path('d.img'))
         self.start('--cpus', '0')
         self.ask('GET', '/v1')
+        self.ask('GET', '/v1/health')
         self.ask('GET', '/v1/targets/a')
         self.ask('POST', '/v1/targets/a/start', good=False)
 
@@ -181,6 +182,7 @@ class OpenApi(DaemonTest):
         self.ask('POST', '/v1/volumes/info', {'name': 'tank/v'})
         self.ask('POST', '/v1/volumes/destroy', {'name': 'tank/v', 'recursive': True})
         self.ask('POST', '/v1/snapshots/destroy', {'names': ['tank/dir/w@1']})
+        self.ask('GET', '/v1/health')
         self.ask('GET', '/v1/drives')
         self.ask('POST', '/v1/drives/test', {'path': a, 'test': 'short'})
         self.ask('GET', '/v1/pools/tank/history')

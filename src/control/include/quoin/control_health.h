@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How pools are, from kept counters. These functions may be called from any thread, at any time,
+ * also while a verb or a drive hangs: they copy what the last look at a pool saw, and say how old
+ * that is.
+ */
+#ifndef QUOIN_CONTROL_HEALTH_H
+#define QUOIN_CONTROL_HEALTH_H
+
+#include <quoin/control_pool_types.h>
+
+#define CONTROL_HEALTH_OLD_MS 10000 /* a look that is older does not tell how the pool is */
+
+struct control;
+
+#define CONTROL_IO_KINDS 3 /* reads, writes, others: flush, discard, zeroes */
+#define CONTROL_IO_BUCKETS 24
+
+/* Of guests' requests, since the import. */
+struct control_io_sums {
+	uint64_t requests[CONTROL_IO_KINDS], bytes[CONTROL_IO_KINDS];
+	uint64_t ns[CONTROL_IO_KINDS]; /* from submission to completion, of all together */
+	uint64_t errors;
+	unsigned in_flight;
+};
+
+struct control_io {
+	struct control_io_sums sums;
+	/* Bucket i has those below 2^i microseconds, the last one all that are slower. */
+	uint64_t latency[CONTROL_IO_KINDS][CONTROL_IO_BUCKETS];
+	uint64_t worst_ns;   /* of the last hour; 0 = there was no request */
+	unsigned worst_kind; /* of it: 0 read, 1 write, 2 other */
+	unsigned worst_ago_min;
+	bool worst_checkpoint; /* one was under way */
+	bool worst_failed;
+};
+
+struct control_pool_health {
+	struct control_pool_info info;
+	struct control_io io;
+	uint64_t age_ms;       /* of the look; UINT64_MAX: it is not imported */
+	bool timed_out;	       /* there should be a newer one */
+	uint64_t checkpoint_s; /* wall clock */
+	uint64_t pending_bytes;
+	bool near_full;
+	uint64_t
+		full_in_s; /* when guests have all, if they go on as in the last hours; 0 = never */
+};
+
+struct control_volume_health {
+	char name[CONTROL_NAME_MAX + 1]; /* without the pool's */
+	uint64_t size_bytes, used_bytes, referenced_bytes;
+	unsigned snapshot_count;
+	bool paused;
+	struct control_io_sums io;
+};
+
+/* The index-th; false: there are fewer. */
+bool control_health_pool(struct control *control, unsigned index,
+			 struct control_pool_health *ret_health);
+
+/*
+ * All volumes of a pool, as of the last round; *ret_volumes is the caller's to free. Returns how
+ * many.
+ */
+unsigned control_health_volumes(struct control *control, const char *pool,
+				struct control_volume_health **ret_volumes);
+
+#endif

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * quoin health: is everything well, and if not, what, where and what to do. Exits with 1 when
+ * something is not, so that scripts can ask.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "show.h"
+#include "words.h"
+
+static void pool_row(struct table *table, const json_t *pool)
+{
+	const json_t *worst = json_object_get(pool, "worst_of_the_hour");
+	const unsigned long long full_in_s = show_number(pool, "full_in_s");
+	char a[SIZE_TEXT_MAX];
+
+	table_add(table, "%s", show_text(pool, "name"));
+	table_add(table, "%s", show_text(pool, "verdict"));
+	table_add(table, "%s%s", show_text(pool, "health"),
+		  json_is_string(json_object_get(pool, "collector")) ? " (old)" : "");
+	table_add(table, "%s", show_size(pool, "available_bytes", a));
+	if (full_in_s == 0)
+		table_add(table, "-");
+	else if (full_in_s < 2 * 86400)
+		table_add(table, "%llu hours", full_in_s / 3600);
+	else
+		table_add(table, "%llu days", full_in_s / 86400);
+	table_add(table, "%llu",
+		  show_number(pool, "read_errors") + show_number(pool, "write_errors") +
+			  show_number(pool, "check_errors"));
+	if (json_is_object(worst))
+		table_add(table, "%s %s%s", duration_format(show_number(worst, "ns"), a),
+			  show_text(worst, "kind"),
+			  show_truth(worst, "during_checkpoint") ? ", checkpoint" : "");
+	else
+		table_add(table, "-");
+}
+
+static void pools_print(const json_t *pools)
+{
+	static const char *const head[] = {
+		"POOL", "VERDICT", "STATE", "LEFT", "FULL IN", "ERRORS", "SLOWEST OF THE HOUR",
+		NULL};
+	struct table table;
+	size_t i;
+	json_t *pool;
+
+	if (json_array_size(pools) == 0)
+		return;
+	show_head(&table, head);
+	json_array_foreach(pools, i, pool) pool_row(&table, pool);
+	printf("\n");
+	table_print(&table);
+	table_fini(&table);
+}
+
+static void print(const json_t *answer)
+{
+	const json_t *problems = json_object_get(answer, "problems");
+	size_t i;
+	json_t *problem;
+
+	printf("verdict: %s\n", show_text(answer, "verdict"));
+	json_array_foreach(problems, i, problem)
+	{
+		printf("%-8s %s: %s\n", show_text(problem, "verdict"), show_text(problem, "object"),
+		       show_text(problem, "reason"));
+		if (json_is_string(json_object_get(problem, "advice")))
+			printf("         what to do: %s\n", show_text(problem, "advice"));
+	}
+	pools_print(json_object_get(answer, "pools"));
+}
+
+int verb_health(struct invocation *in)
+{
+	static const struct client_request request = {"GET", "/v1/health", NULL};
+	json_t *answer = NULL;
+	int status = words_send(in, &request, &answer);
+
+	if (status == EXIT_DONE && !in->json)
+		print(answer);
+	if (status == EXIT_DONE && strcmp(show_text(answer, "verdict"), "passed") != 0)
+		status = EXIT_REFUSED;
+	json_decref(answer);
+	return status;
+}

@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""quoin health: the verdict per object, its reason and advice; counters; what hangs is said."""
+import json
+import os
+import subprocess
+import time
+
+from quoin_test import BUILD, DaemonTest, main
+
+MIB = 1 << 20
+WAIT_S = 30
+
+
+class Health(DaemonTest):
+    def setUp(self):
+        super().setUp()
+        self.a = self.disk('a.img', 64 * MIB)
+        self.b = self.disk('b.img', 64 * MIB)
+
+    def health(self):
+        status, answer = self.request('GET', '/v1/health')
+        self.assertEqual(status, 200)
+        return answer
+
+    def pool(self):
+        pools = self.health()['pools']
+        return pools[0] if pools else None
+
+    def wait(self, good):
+        end = time.monotonic() + WAIT_S
+        while time.monotonic() < end:
+            answer = self.health()
+            if good(answer):
+                return answer
+            time.sleep(0.05)
+        self.fail(f'not seen: {self.health()}')
+        return None
+
+    def put(self, volume, size):
+        image = self.path('image')
+        with open(image, 'wb') as file:
+            file.write(os.urandom(size))
+        socket = self.path('put.sock')
+        self.done('target', 'create', 'put', '--listen', socket, volume)
+        subprocess.run([os.path.join(BUILD, 'tests/client/nvme-put'), socket, image],
+                       check=True, timeout=60, stdout=subprocess.DEVNULL)
+        self.done('target', 'destroy', 'put')
+
+    def test_all_is_well(self):
+        self.start()
+        self.assertEqual(self.done('health').out, 'verdict: passed\n')
+        self.done('pool', 'create', 'tank', 'mirror', self.a, self.b)
+        self.wait(lambda h: h['pools'])
+        out = self.done('health').out
+        for word in ('verdict: passed', 'tank', 'online'):
+            self.assertIn(word, out)
+        pool = self.pool()
+        self.assertEqual((pool['name'], pool['verdict'], pool['collector']),
+                         ('tank', 'passed', None))
+        self.assertEqual([pool[key] for key in ('scrub', 'resilver', 'squash')], [None] * 3)
+        self.assertEqual(self.done('health', '--json').json['verdict'], 'passed')
+        self.done('pool', 'export', 'tank')
+        self.assertIsNone(self.pool())
+
+    def test_requests_are_counted(self):
+        self.start()
+        self.done('pool', 'create', 'tank', self.a)
+        self.done('volume', 'create', 'tank/v', '--size', '16M')
+        self.put('tank/v', 4 * MIB)
+        pool = self.wait(lambda h: h['pools'][0]['io']['writes']['requests'] >= 32 and
+                         h['pools'][0]['io']['others']['requests'] >= 1)['pools'][0]
+        self.assertEqual(pool['io']['writes']['bytes'], 4 * MIB)
+        self.assertEqual((pool['io']['in_flight'], pool['io']['errors']), (0, 0))
+        self.assertGreater(pool['worst_of_the_hour']['ns'], 0)
+        self.assertIn(pool['worst_of_the_hour']['kind'], ('read', 'write', 'other'))
+
+    def unwell(self, verdict, *words):
+        result = self.quoin('health')
+        self.assertEqual((result.code, result.err), (1, ''))
+        self.assertIn(f'verdict: {verdict}\n', result.out)
+        self.assertIn('what to do: ', result.out)
+        for word in words:
+            self.assertIn(word, result.out)
+
+    def test_degraded(self):
+        self.start()
+        self.done('pool', 'create', 'tank', 'mirror', self.a, self.b)
+        self.done('pool', 'export', 'tank')
+        os.rename(self.b, self.b + '.away')
+        self.done('pool', 'import', 'tank', self.a)
+        self.wait(lambda h: h['verdict'] == 'warning')
+        self.unwell('warning', 'tank', 'degraded', 'it is missing')
+
+    def test_failed(self):
+        self.start()
+        self.done('pool', 'create', 'tank', self.a)
+        self.stop()
+        os.rename(self.a, self.a + '.away')
+        self.start()
+        self.unwell('failing', 'tank', 'failed', 'quoin pool import')
+        pool = self.pool()
+        self.assertEqual((pool['verdict'], pool['age_ms']), ('failing', None))
+        os.rename(self.a + '.away', self.a)
+        self.done('pool', 'import', 'tank')
+        self.wait(lambda h: h['verdict'] == 'passed')
+
+    def test_failed_and_let_go(self):
+        self.start()
+        self.done('pool', 'create', 'tank', self.a)
+        self.stop()
+        os.unlink(self.a)
+        self.start()
+        self.done('pool', 'export', 'tank')
+        self.assertEqual(self.done('health').out, 'verdict: passed\n')
+
+    def test_drive_that_fails(self):
+        recorded = self.path('recorded')
+        os.mkdir(recorded)
+        with open(os.path.join(recorded, 'a.img.json'), 'w', encoding='utf-8') as file:
+            json.dump({'smartctl': {'exit_status': 8}, 'smart_status': {'passed': False}}, file)
+        self.start('--test-smart', recorded)
+        self.done('pool', 'create', 'tank', self.a)
+        self.wait(lambda h: h['verdict'] == 'failing')
+        self.unwell('failing', f'tank:{self.a}: the drive says that it fails')
+
+    def test_events_cannot_be_saved(self):
+        os.mkdir(self.state, 0o700)
+        os.mkdir(os.path.join(self.state, 'events.log'))
+        self.start()
+        self.wait(lambda h: h['verdict'] == 'warning')
+        self.unwell('warning', 'quoind: events are not saved')
+
+
+if __name__ == '__main__':
+    main()
