@@ -192,6 +192,7 @@ static const struct route routes[] = {
 	{"DELETE", "/v1/targets/{name}/namespaces/{nsid}", namespace_detach, false, 204, 0, 0},
 	{"PATCH", "/v1/targets/{name}/namespaces/{nsid}", namespace_resize, true, 200, 0, 0},
 	{"POST", "/v1/targets/{name}/namespaces/{nsid}/rescan", namespace_rescan, false, 200, 0, 0},
+	{"GET", "/metrics", api_metrics, false, 200, 0, 0},
 	{"GET", "/v1/health", api_health, false, 200, 0, 0},
 	{"GET", "/v1/drives", api_drives_list, false, 200, 0, 0},
 	{"POST", "/v1/drives/test", api_drive_test, true, 204, ASK_PATH | ASK_TEST,
@@ -362,6 +363,7 @@ void api_dispatch(const struct api_context *context, const struct api_request *r
 	if (route && run(route, request, &call, &err) == 0) {
 		ret_reply->status = route->status;
 		ret_reply->json = call.answer;
+		ret_reply->text = call.text;
 		return;
 	}
 	ret_reply->status = api_error_status(err.code);

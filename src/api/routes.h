@@ -17,9 +17,16 @@ struct call {
 	json_t *body;	     /* NULL when the route takes none */
 	struct api_ask *ask; /* the same decoded, when the route says what it takes */
 	json_t *answer;	     /* NULL = none */
+	char *text;	     /* the answer of what speaks no JSON; NULL = none */
 };
 
 /* 0 with an answer, or negative errno with a sentence. */
+struct text;
+
+/* metrics_targets.c: their part of the text. */
+void metrics_targets(struct call *call, struct text *t);
+
+int api_metrics(struct call *call, struct err *err);
 int api_health(struct call *call, struct err *err);
 int api_drives_list(struct call *call, struct err *err);
 int api_drive_test(struct call *call, struct err *err);

@@ -18,6 +18,7 @@
 
 #include "listen.h"
 
+#define CONTENT_TEXT "text/plain; version=0.0.4; charset=utf-8"
 #define CONNECTION_MEMORY_BYTES (16 * 1024) /* headers; bodies are ours */
 
 struct api_server {
@@ -33,10 +34,12 @@ struct exchange {
 
 static enum MHD_Result answer(struct MHD_Connection *connection, struct api_reply *reply)
 {
-	char *text = reply->json ? json_dumps(reply->json, JSON_COMPACT) : xstrdup("");
+	char *text = reply->text;
 	struct MHD_Response *response;
 	enum MHD_Result result = MHD_NO;
 
+	if (!text)
+		text = reply->json ? json_dumps(reply->json, JSON_COMPACT) : xstrdup("");
 	json_decref(reply->json);
 	if (!text)
 		return MHD_NO;
@@ -46,7 +49,8 @@ static enum MHD_Result answer(struct MHD_Connection *connection, struct api_repl
 		return MHD_NO;
 	}
 	if (text[0] != '\0')
-		MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
+		MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
+					reply->text ? CONTENT_TEXT : "application/json");
 	if (reply->allow)
 		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, reply->allow);
 	result = MHD_queue_response(connection, reply->status, response);

@@ -133,6 +133,16 @@ class DaemonTest(unittest.TestCase):
         finally:
             connection.close()
 
+    def plain(self, path):
+        """GET of what is no JSON: status, content type, text."""
+        connection = UnixConnection(self.socket)
+        try:
+            connection.request('GET', path)
+            answer = connection.getresponse()
+            return answer.status, answer.getheader('Content-Type'), answer.read().decode()
+        finally:
+            connection.close()
+
     def quoin(self, *words, **keywords):
         return Result(subprocess.run([QUOIN, *words, '--socket', self.socket], check=False,
                                      capture_output=True, text=True, timeout=120, **keywords))

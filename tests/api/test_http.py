@@ -139,6 +139,12 @@ class OpenApi(DaemonTest):
         self.ask('DELETE', '/v1/targets/a/namespaces/2')
         self.ask('DELETE', '/v1/targets/b')
         self.every_pool_answer()
+        self.assertIn('text/plain', self.document['paths']['/metrics']['get']['responses']['200']
+                      ['content'])
+        status, kind, text = self.plain('/metrics')
+        self.assertEqual((status, kind.split(';')[0]), (200, 'text/plain'))
+        self.assertIn('quoin_build_info', text)
+        self.seen.add(('GET', '/metrics'))
         self.ask('POST', '/v1/events/list', {})
         self.ask('POST', '/v1/events/list', {'since': 2, 'severity': 'notice', 'object': 'tank'})
         self.assertEqual(self.seen, self.operations())

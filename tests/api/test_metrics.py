@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""GET /metrics: the text is what Prometheus reads, the numbers are right, the alert rules fit."""
+import math
+import os
+import re
+import shutil
+import subprocess
+import time
+import unittest
+
+from quoin_test import BUILD, SOURCE, DaemonTest, main
+
+MIB = 1 << 20
+WAIT_S = 30
+NAME = re.compile(r'^[a-z][a-z0-9_]*$')
+SAMPLE = re.compile(r'^([a-z_0-9]+)(?:\{(.*)\})? (\S+)$')
+LABEL = re.compile(r'([a-z_]+)="((?:[^"\\]|\\[\\"n])*)"(?:,|$)')
+UNITS = ('_bytes', '_seconds', '_ratio', '_celsius', '_total')
+
+
+class Text:
+    """The exposition format read strictly: each breach is an error."""
+
+    def __init__(self, text):
+        self.samples = {}  # (name, labels) -> value
+        self.types = {}
+        self.family = None
+        assert text.endswith('\n')
+        for line in text[:-1].split('\n'):
+            self.line(line)
+        for family, kind in self.types.items():
+            if kind == 'histogram':
+                self.histogram(family)
+
+    def line(self, line):
+        if line.startswith('# HELP '):
+            name, text = line[7:].split(' ', 1)
+            assert NAME.match(name) and name not in self.types and text, line
+            self.family = name
+        elif line.startswith('# TYPE '):
+            name, kind = line[7:].split(' ')
+            assert name == self.family and kind in ('gauge', 'counter', 'histogram'), line
+            assert (kind == 'counter') == name.endswith('_total'), line
+            self.types[name] = kind
+        else:
+            self.sample(line)
+
+    def sample(self, line):
+        match = SAMPLE.match(line)
+        assert match, line
+        name, inside, value = match.groups()
+        base = re.sub('_(bucket|sum|count)$', '', name)
+        histogram = self.types.get(base) == 'histogram'
+        assert (base if histogram else name) == self.family and self.family in self.types, line
+        labels = LABEL.findall(inside or '')
+        assert ','.join(f'{k}="{v}"' for k, v in labels) == (inside or ''), line
+        assert len({k for k, _ in labels}) == len(labels), line
+        key = (name, tuple(sorted(labels)))
+        assert key not in self.samples, line
+        self.samples[key] = float(value)
+        assert math.isfinite(self.samples[key]), line
+
+    def histogram(self, family):
+        """Buckets rise, the last one is all, and that is the count."""
+        rows = {}
+        for (name, labels), value in self.samples.items():
+            if name == family + '_bucket':
+                rest = tuple(pair for pair in labels if pair[0] != 'le')
+                rows.setdefault(rest, []).append((float(dict(labels)['le']), value))
+        for rest, buckets in rows.items():
+            values = [value for _, value in sorted(buckets)]
+            assert values == sorted(values), (family, rest)
+            assert sorted(buckets)[-1][0] == math.inf
+            assert self.samples[(family + '_count', rest)] == values[-1]
+            assert (family + '_sum', rest) in self.samples
+
+    def value(self, name, **labels):
+        return self.samples.get((name, tuple(sorted(labels.items()))))
+
+    def names(self):
+        return {name for name, _ in self.samples}
+
+
+class Reader(unittest.TestCase):
+    """The checker itself misses nothing of what it is for."""
+
+    def test_breaches_are_seen(self):
+        head = '# HELP a_total x\n# TYPE a_total counter\n'
+        Text(head + 'a_total{b="c\\"d"} 1\n')
+        for bad in (head + 'a_total 1', head + 'b_total 1\n', 'a_total 1\n',
+                    head + 'a_total{b="c"} 1\na_total{b="c"} 2\n',
+                    head + 'a_total{b="c"d"} 1\n', head + 'a_total nan\n',
+                    head.replace('counter', 'gauge') + 'a_total 1\n', head + head,
+                    '# HELP h x\n# TYPE h histogram\nh_bucket{le="1"} 2\n'
+                    'h_bucket{le="+Inf"} 1\nh_sum 1\nh_count 1\n'):
+            with self.assertRaises((AssertionError, ValueError, KeyError), msg=bad):
+                Text(bad)
+
+
+class Metrics(DaemonTest):
+    def setUp(self):
+        super().setUp()
+        self.a = self.disk('a.img', 64 * MIB)
+        self.b = self.disk('b".img', 64 * MIB)
+
+    def metrics(self):
+        status, kind, text = self.plain('/metrics')
+        self.assertEqual((status, kind), (200, 'text/plain; version=0.0.4; charset=utf-8'))
+        return Text(text)
+
+    def wait(self, good):
+        end = time.monotonic() + WAIT_S
+        while time.monotonic() < end:
+            metrics = self.metrics()
+            if good(metrics):
+                return metrics
+            time.sleep(0.1)
+        self.fail('not seen: ' + self.plain('/metrics')[2])
+        return None
+
+    def test_nothing_there(self):
+        self.start()
+        metrics = self.metrics()
+        self.assertEqual(metrics.value('quoin_build_info', version='0.1.0'), 1)
+        self.assertGreater(metrics.value('quoin_worker_turns_total', worker='0'), 0)
+
+    def test_numbers(self):
+        self.start()
+        self.done('pool', 'create', 'tank', 'mirror', self.a, self.b)
+        self.done('volume', 'create', 'tank/dir/v', '--size', '16M')
+        image = self.path('image')
+        with open(image, 'wb') as file:
+            file.write(os.urandom(4 * MIB))
+        socket = self.path('t.sock')
+        self.done('target', 'create', 't', '--listen', socket, 'tank/dir/v')
+        subprocess.run([os.path.join(BUILD, 'tests/client/nvme-put'), socket, image],
+                       check=True, timeout=60, stdout=subprocess.DEVNULL)
+        m = self.wait(lambda m: m.value('quoin_volume_request_bytes_total', pool='tank',
+                                        volume='dir/v', kind='write') == 4 * MIB)
+        self.assertEqual(m.value('quoin_pool_request_bytes_total', pool='tank', kind='write'),
+                         4 * MIB)
+        self.assertEqual(m.value('quoin_target_written_bytes_total', target='t'), 4 * MIB)
+        self.assertEqual(m.value('quoin_pool_state', pool='tank', state='online'), 1)
+        self.assertEqual(m.value('quoin_pool_state', pool='tank', state='degraded'), 0)
+        self.assertGreater(m.value('quoin_pool_size_bytes', pool='tank'), 32 * MIB)
+        self.assertEqual(m.value('quoin_volume_size_bytes', pool='tank', volume='dir/v'), 16 * MIB)
+        self.assertEqual(m.value('quoin_volume_paused', pool='tank', volume='dir/v'), 0)
+        self.assertEqual(m.value('quoin_drive_online', pool='tank', drive=self.a), 1)
+        escaped = self.b.replace('"', '\\"')
+        self.assertEqual(m.value('quoin_drive_errors_total', pool='tank', drive=escaped,
+                                 kind='check'), 0)
+        self.assertEqual(m.value('quoin_drive_verdict', drive=self.a, verdict='unknown'), 1)
+        writes = m.value('quoin_pool_request_duration_seconds_count', pool='tank', kind='write')
+        self.assertEqual(writes, m.value('quoin_volume_requests_total', pool='tank',
+                                         volume='dir/v', kind='write'))
+        self.assertGreater(writes, 0)
+
+    def test_a_pool_that_failed(self):
+        self.start()
+        self.done('pool', 'create', 'tank', self.a)
+        self.stop()
+        os.unlink(self.a)
+        self.start()
+        self.assertEqual(self.metrics().value('quoin_pool_state', pool='tank', state='failed'), 1)
+
+    def test_drives_that_were_never_seen(self):
+        """Two of them have no path, and are two samples all the same."""
+        c, d = self.disk('c.img', 64 * MIB), self.disk('d.img', 64 * MIB)
+        self.start()
+        self.done('pool', 'create', 'tank', 'mirror', self.a, self.b, 'mirror', c, d)
+        self.done('pool', 'export', 'tank')
+        self.stop()
+        self.start()
+        self.done('pool', 'import', 'tank', self.a, c)
+        m = self.wait(lambda m: m.value('quoin_pool_state', pool='tank', state='degraded') == 1)
+        self.assertEqual(sum(1 for name, _ in m.samples if name == 'quoin_drive_online'), 4)
+
+    def test_alert_rules_name_what_there_is(self):
+        self.start()
+        self.done('pool', 'create', 'tank', self.a)
+        self.done('volume', 'create', 'tank/v', '--size', '4M')
+        self.done('target', 'create', 't', 'tank/v')
+        known = set(self.wait(lambda m: m.value('quoin_volume_paused', pool='tank',
+                                                volume='v') == 0).types)
+        with open(os.path.join(SOURCE, 'dist/prometheus/quoin.rules.yml'),
+                  encoding='utf-8') as file:
+            rules = file.read()
+        named = set(re.findall(r'\bquoin_[a-z_]+', rules))
+        self.assertGreater(len(named), 8)
+        self.assertEqual({re.sub('_(bucket|sum|count)$', '', name) for name in named} - known,
+                         set())
+        with open(os.path.join(SOURCE, 'docs/METRICS.md'), encoding='utf-8') as file:
+            page = file.read()
+        self.assertEqual({name for name in known if f'`{name}`' not in page}, set())
+        self.assertEqual(set(re.findall(r'`(quoin_[a-z_]+)`', page)) - known, set())
+
+    @unittest.skipUnless(shutil.which('promtool'), 'promtool is not installed')
+    def test_promtool(self):
+        self.start()
+        self.done('pool', 'create', 'tank', self.a)
+        self.wait(lambda m: m.value('quoin_pool_state', pool='tank', state='online') == 1)
+        subprocess.run(['promtool', 'check', 'metrics'], check=True, text=True,
+                       input=self.plain('/metrics')[2])
+        subprocess.run(['promtool', 'check', 'rules',
+                        os.path.join(SOURCE, 'dist/prometheus/quoin.rules.yml')], check=True)
+
+
+if __name__ == '__main__':
+    main()
