@@ -91,7 +91,7 @@ static void workers_put(struct call *call, struct text *t)
 	}
 }
 
-void metrics_targets(struct call *call, struct text *t)
+static void targets_put(struct call *call, struct text *t)
 {
 	const unsigned room = control_target_count(call->control);
 	CLEANUP_FREE struct target_row *rows = xcalloc(room + 1, sizeof(*rows));
@@ -111,4 +111,20 @@ void metrics_targets(struct call *call, struct text *t)
 	}
 	rows_put(t, rows, count);
 	workers_put(call, t);
+}
+
+/* Their list is the verbs': while one runs nothing is told of them, and that. */
+void metrics_targets(struct call *call, struct text *t)
+{
+	pthread_mutex_t *verbs = call->context->verbs;
+	const bool mine = !verbs || pthread_mutex_trylock(verbs) == 0;
+
+	metrics_head(t, "quoin_verb_running", "gauge",
+		     "1 while a verb runs; targets and workers are left out then.");
+	metrics_sample(t, (struct metrics_name){"quoin_verb_running", ""}, NULL, !mine);
+	if (!mine)
+		return;
+	targets_put(call, t);
+	if (verbs)
+		pthread_mutex_unlock(verbs);
 }

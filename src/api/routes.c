@@ -179,6 +179,11 @@ struct route {
 	unsigned needs;
 };
 
+/* They wait for nothing, and need no verb to be at rest. */
+static int (*const quick[])(struct call *call, struct err *err) = {
+	api_metrics, api_health, api_drives_list, api_drive_test, api_events_list,
+};
+
 static const struct route routes[] = {
 	{"GET", "/v1", daemon_get, false, 200, 0, 0},
 	{"GET", "/v1/targets", targets_list, false, 200, 0, 0},
@@ -331,6 +336,22 @@ static const struct route *route_find(const struct api_request *request, struct 
 		err_set(err, -ENOENT, "there is nothing at %.200s", request->path);
 	}
 	return NULL;
+}
+
+bool api_request_is_quick(const struct api_request *request)
+{
+	const char *allow = NULL;
+	struct call call = {.nsid = 0};
+	const struct route *route = route_find(request, &call, &allow, NULL);
+
+	/* What is nowhere is refused without anybody's help. */
+	if (!route)
+		return true;
+	for (size_t i = 0; i < ARRAY_SIZE(quick); i++) {
+		if (quick[i] == route->handle)
+			return true;
+	}
+	return false;
 }
 
 static int run(const struct route *route, const struct api_request *request, struct call *call,

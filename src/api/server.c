@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * HTTP by libmicrohttpd: one polling thread, bodies gathered up to a limit, answers as JSON.
+ * HTTP by libmicrohttpd: one polling thread, bodies gathered up to a limit, answers as JSON. What
+ * takes a verb is done by another thread (verbs.h), while the connection sleeps.
  * What the library refuses by itself (garbage, headers too long) never reaches this file.
  */
 #include <errno.h>
@@ -17,6 +18,7 @@
 #include <quoin/base_text.h>
 
 #include "listen.h"
+#include "verbs.h"
 
 #define CONTENT_TEXT "text/plain; version=0.0.4; charset=utf-8"
 #define CONNECTION_MEMORY_BYTES (16 * 1024) /* headers; bodies are ours */
@@ -24,12 +26,17 @@
 struct api_server {
 	struct api_context context;
 	struct api_listener listener;
+	struct api_verbs verbs;
 	struct MHD_Daemon *http;
 };
 
+/* gathering -> (queued, its connection sleeps ->) answered */
 struct exchange {
 	struct text body;
 	bool too_large;
+	bool queued;
+	struct MHD_Connection *connection;
+	struct api_job job;
 };
 
 static enum MHD_Result answer(struct MHD_Connection *connection, struct api_reply *reply)
@@ -80,6 +87,23 @@ static void body_take(struct exchange *exchange, const char *data, size_t length
 	text_append(&exchange->body, data, length);
 }
 
+static void on_done(struct api_job *job)
+{
+	MHD_resume_connection(container_of(job, struct exchange, job)->connection);
+}
+
+/* The texts of the request are the connection's, and stay while it sleeps. */
+static void queue(struct api_server *server, struct exchange *exchange,
+		  struct MHD_Connection *connection, const struct api_request *request)
+{
+	exchange->queued = true;
+	exchange->connection = connection;
+	exchange->job.request = *request;
+	exchange->job.done = on_done;
+	MHD_suspend_connection(connection);
+	api_verbs_add(&server->verbs, &exchange->job);
+}
+
 static enum MHD_Result on_request(void *data, struct MHD_Connection *connection, const char *url,
 				  const char *method, const char *version, const char *upload,
 				  size_t *upload_size, void **exchange_slot)
@@ -98,10 +122,19 @@ static enum MHD_Result on_request(void *data, struct MHD_Connection *connection,
 		*upload_size = 0;
 		return MHD_YES;
 	}
+	/* It is awake again: the verb is done. */
+	if (exchange->queued) {
+		exchange->queued = false;
+		return answer(connection, &exchange->job.reply);
+	}
 	if (exchange->too_large)
 		return answer_too_large(connection);
 	request.body = exchange->body.data;
 	request.body_length = exchange->body.length;
+	if (!api_request_is_quick(&request)) {
+		queue(server, exchange, connection, &request);
+		return MHD_YES;
+	}
 	api_dispatch(&server->context, &request, &reply);
 	log_debug("%s %s: %u", method, url, reply.status);
 	return answer(connection, &reply);
@@ -114,6 +147,11 @@ static void on_completed(void *data, struct MHD_Connection *connection, void **e
 
 	if (!exchange)
 		return;
+	/* The client went before it had its answer. */
+	if (exchange->queued) {
+		json_decref(exchange->job.reply.json);
+		free(exchange->job.reply.text);
+	}
 	text_fini(&exchange->body);
 	free(exchange);
 	*exchange_slot = NULL;
@@ -157,15 +195,24 @@ int api_server_new(const struct api_context *context, struct api_server **ret_se
 		free(server);
 		return r;
 	}
+	r = api_verbs_start(&server->verbs, context);
+	if (r < 0) {
+		api_listener_close(&server->listener);
+		free(server);
+		return err_set(err, r, "cannot start the thread of the verbs: %s", strerror(-r));
+	}
+	server->context.verbs = &server->verbs.running;
 	server->http = MHD_start_daemon(
-		MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC | MHD_USE_ERROR_LOG, 0,
-		NULL, NULL, on_request, server, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
+		MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_POLL | MHD_USE_ITC |
+			MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG,
+		0, NULL, NULL, on_request, server, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
 		MHD_OPTION_LISTEN_SOCKET, server->listener.fd, MHD_OPTION_NOTIFY_COMPLETED,
 		on_completed, NULL, MHD_OPTION_CONNECTION_LIMIT, (unsigned)API_CONNECTIONS_MAX,
 		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)API_TIMEOUT_S,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY_BYTES,
 		MHD_OPTION_END);
 	if (!server->http) {
+		api_verbs_stop(&server->verbs);
 		api_listener_close(&server->listener);
 		free(server);
 		return err_set(err, -ENOMEM, "cannot start the HTTP server");
@@ -178,6 +225,8 @@ void api_server_free(struct api_server *server)
 {
 	if (!server)
 		return;
+	/* First, as no connection may sleep when its server stops. */
+	api_verbs_stop(&server->verbs);
 	/* Stops the thread and closes the listening socket too. */
 	MHD_stop_daemon(server->http);
 	server->listener.fd = -1;

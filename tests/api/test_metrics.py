@@ -8,7 +8,7 @@ import subprocess
 import time
 import unittest
 
-from quoin_test import BUILD, SOURCE, DaemonTest, main
+from quoin_test import BUILD, QUOIN, SOURCE, DaemonTest, main
 
 MIB = 1 << 20
 WAIT_S = 30
@@ -154,6 +154,35 @@ class Metrics(DaemonTest):
         self.assertEqual(writes, m.value('quoin_volume_requests_total', pool='tank',
                                          volume='dir/v', kind='write'))
         self.assertGreater(writes, 0)
+
+    def test_while_a_verb_hangs(self):
+        """A verb waits for a volume: questions are answered, and targets left out meanwhile."""
+        self.start('--test-volumes')
+        self.done('pool', 'create', 'tank', self.a)
+        self.wait(lambda m: m.value('quoin_pool_state', pool='tank', state='online') == 1)
+        image = self.path('image')
+        with open(image, 'wb') as file:
+            file.write(os.urandom(MIB))
+        socket = self.path('t.sock')
+        self.done('target', 'create', 't', '--listen', socket, 'delay:ms=3000:null:1G')
+        self.assertEqual(self.metrics().value('quoin_verb_running'), 0)
+        guest = subprocess.Popen([os.path.join(BUILD, 'tests/client/nvme-put'), socket, image],
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            self.wait(lambda m: m.value('quoin_target_connected', target='t') == 1)
+            time.sleep(0.3)
+            verb = subprocess.Popen([QUOIN, 'target', 'destroy', 't', '--socket', self.socket],
+                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            m = self.wait(lambda m: m.value('quoin_verb_running') == 1)
+            self.assertIsNone(m.value('quoin_target_running', target='t'))
+            self.assertEqual(m.value('quoin_pool_state', pool='tank', state='online'), 1)
+            self.assertEqual(self.request('GET', '/v1/health')[1]['verdict'], 'passed')
+            self.assertEqual(self.request('GET', '/nothing')[0], 404)
+            verb.wait()
+        finally:
+            guest.kill()
+            guest.wait()
+        self.assertEqual(self.metrics().value('quoin_verb_running'), 0)
 
     def test_a_pool_that_failed(self):
         self.start()

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The HTTP server on a UNIX socket. One thread of its own takes requests one after the other and
- * is the only one that calls `control` while the server lives.
+ * The HTTP server on a UNIX socket. One thread of its own answers what is known already (health,
+ * events, drives, metrics); a second one does all other requests, one after the other, and is the
+ * only one that calls the verbs of `control` while the server lives. So one that hangs keeps nobody
+ * from asking how things are.
  *
  * Limits: API_BODY_MAX per body, API_CONNECTIONS_MAX clients, API_TIMEOUT_S of silence.
  */
 #ifndef QUOIN_API_H
 #define QUOIN_API_H
+
+#include <pthread.h>
 
 #include <jansson.h>
 
@@ -29,6 +33,7 @@ struct api_process {
 
 struct api_context {
 	struct control *control;
+	pthread_mutex_t *verbs; /* held while a verb runs; NULL: none does beside */
 	struct api_process process;
 };
 
@@ -59,6 +64,9 @@ struct api_reply {
 	char *text;	   /* the caller's to free; plain text; NULL = none */
 	const char *allow; /* with 405: the methods of this path; static */
 };
+
+/* It is answered from what is known: any thread may dispatch it, at any time. */
+bool api_request_is_quick(const struct api_request *request);
 
 void api_dispatch(const struct api_context *context, const struct api_request *request,
 		  struct api_reply *ret_reply);
