@@ -79,3 +79,9 @@ void meter_end(struct pool *pool, struct volume *volume, const struct block_requ
 	pool->io.latency[kind][bucket_of(ns)]++;
 	worst_note(pool, &this_one);
 }
+
+void pool_io(struct pool *pool, struct pool_io *ret_io)
+{
+	meter_turn(pool);
+	*ret_io = pool->io;
+}

@@ -10,7 +10,6 @@
 #include <quoin/base_math.h>
 
 #include "engine/discard.h"
-#include "engine/meter.h"
 #include "engine/verb.h"
 
 #define RESERVE_PERMILLE_MAX 900
@@ -231,12 +230,6 @@ static void counter_status(const struct pool *pool, struct pool_status *status)
 	status->device_flushes = pool->raid.flushes;
 	status->device_bytes_read = pool->raid.bytes_read;
 	status->device_bytes_written = pool->raid.bytes_written;
-}
-
-void pool_io(struct pool *pool, struct pool_io *ret_io)
-{
-	meter_turn(pool);
-	*ret_io = pool->io;
 }
 
 void pool_status(struct pool *pool, struct pool_status *ret_status)
