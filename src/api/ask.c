@@ -41,6 +41,8 @@ static const struct ask_field fields[] = {
 	{"reserve_permille", ASK_RESERVE, KIND_NUMBER, AT(reserve_permille), 1000},
 	{"rewind", ASK_REWIND, KIND_SIZE, AT(rewind), INT64_MAX},
 	{"cursor", ASK_CURSOR, KIND_SIZE, AT(cursor), INT64_MAX},
+	{"to", ASK_TO, KIND_TEXT, AT(to), CONTROL_PATH_MAX},
+	{"format", ASK_FORMAT, KIND_TEXT, AT(format), 16},
 };
 
 static int text_decode(const struct ask_field *f, const json_t *value, const char **at,

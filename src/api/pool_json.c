@@ -141,6 +141,18 @@ json_t *api_history_encode(const struct control_history_line *line)
 	return json;
 }
 
+json_t *api_export_encode(const struct control_export_info *info)
+{
+	json_t *json = json_object();
+
+	PUT(json, {"id", json_integer(info->id)}, {"name", text(info->name)},
+	    {"to", text(info->path)}, {"format", json_string(info->format)},
+	    {"state", json_string(info->state)}, {"problem", text_or_null(info->problem)},
+	    {"size_bytes", number(info->size_bytes)}, {"data_bytes", number(info->data_bytes)},
+	    {"done_bytes", number(info->done_bytes)}, {"elapsed_ms", number(info->elapsed_ms)});
+	return json;
+}
+
 /* --- Volumes and snapshots
  * ------------------------------------------------------------------------ */
 

@@ -5,6 +5,7 @@
 
 #include <quoin/control.h>
 
+#include "export.h"
 #include "pool.h"
 #include "state.h"
 #include "target.h"
@@ -23,6 +24,7 @@ struct control {
 	struct control_state state;
 	struct control_workers workers;
 	struct control_pools pools;
+	struct control_exports exports;
 	unsigned target_count;
 	struct control_target *targets[CONTROL_TARGETS_MAX];
 };

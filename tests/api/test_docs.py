@@ -95,7 +95,7 @@ class Words(DaemonTest):
 
     def test_completion_of_words(self):
         self.assertEqual(self.complete(''), self.nouns())
-        for noun in ('pool', 'volume', 'snapshot', 'target', 'inspect', 'daemon'):
+        for noun in ('pool', 'volume', 'export', 'snapshot', 'target', 'inspect', 'daemon'):
             self.assertEqual(self.complete(noun, ''), self.verbs(noun))
         for verb in self.table:
             words = [w for w in (verb['noun'], verb['verb']) if w]

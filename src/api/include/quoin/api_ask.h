@@ -35,6 +35,8 @@ enum api_ask_key {
 	ASK_RESERVE = 1 << 17,
 	ASK_REWIND = 1 << 18,
 	ASK_CURSOR = 1 << 19,
+	ASK_TO = 1 << 20,
+	ASK_FORMAT = 1 << 21,
 };
 
 #define ASK_PROPERTIES \
@@ -43,7 +45,7 @@ enum api_ask_key {
 /* Texts point into the JSON, which must live longer. */
 struct api_ask {
 	unsigned given; /* enum api_ask_key, or-ed; what is not given is zero */
-	const char *name, *new_name, *snapshot, *tag;
+	const char *name, *new_name, *snapshot, *tag, *to, *format;
 	unsigned name_count;
 	const char *names[API_NAMES_MAX];
 	unsigned path_count;

@@ -129,6 +129,12 @@ MUST_CHECK int pool_volume_find(struct pool *pool, const char *name,
 MUST_CHECK int pool_device_open(struct pool *pool, const char *name, bool read_only,
 				struct block_device **ret_device, struct err *err);
 
+/*
+ * [fiber] The first byte at or behind `offset` where a device of a snapshot may read as something
+ * else than zeroes; of a volume, `offset` itself. -ENOENT: only zeroes follow.
+ */
+MUST_CHECK int pool_device_data(struct block_device *device, uint64_t offset, uint64_t *ret_offset);
+
 /* --- Snapshots ------------------------------------------------------------------------------- */
 
 /* [fiber] One or several "NAME@SNAP", all of one instant. Costs one log flush. */
