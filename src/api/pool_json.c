@@ -81,7 +81,7 @@ static void pool_numbers_put(json_t *json, const struct control_pool_info *info)
 	    {"reserved_bytes", number(info->reserved_bytes)},
 	    {"reserve_bytes", number(info->reserve_bytes)},
 	    {"available_bytes", number(info->available_bytes)},
-	    {"data_bytes", number(info->data_bytes)},
+	    {"data_bytes", number(info->data_bytes)}, {"shared_bytes", number(info->shared_bytes)},
 	    {"metadata_bytes", number(info->metadata_bytes)},
 	    {"log_bytes", number(info->log_bytes)}, {"volumes", json_integer(info->volume_count)},
 	    {"snapshots", json_integer(info->snapshot_count)},

@@ -219,6 +219,8 @@ static const struct route routes[] = {
 	 ASK_SNAPSHOT | ASK_RECURSIVE, ASK_SNAPSHOT},
 	{"POST", "/v1/volumes/clone", api_volume_clone, true, 201, ASK_SNAPSHOT | ASK_NAME,
 	 ASK_SNAPSHOT | ASK_NAME},
+	{"POST", "/v1/volumes/copy", api_volume_copy, true, 200,
+	 ASK_SOURCE | ASK_NAME | ASK_OFFSET | ASK_LENGTH | ASK_TO_OFFSET, ASK_SOURCE | ASK_NAME},
 	{"POST", "/v1/volumes/promote", api_volume_promote, true, 200, ASK_NAME, ASK_NAME},
 	{"GET", "/v1/exports", api_exports_list, false, 200, 0, 0},
 	{"POST", "/v1/exports", api_export_start, true, 201,

@@ -39,6 +39,7 @@ int api_volume_rename(struct call *call, struct err *err);
 int api_volume_destroy(struct call *call, struct err *err);
 int api_volume_rollback(struct call *call, struct err *err);
 int api_volume_clone(struct call *call, struct err *err);
+int api_volume_copy(struct call *call, struct err *err);
 int api_volume_promote(struct call *call, struct err *err);
 int api_exports_list(struct call *call, struct err *err);
 int api_export_start(struct call *call, struct err *err);

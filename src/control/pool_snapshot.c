@@ -139,14 +139,16 @@ static void history_names(struct text *t, const char *const *names, unsigned cou
 	}
 }
 
-/* Those of exports are destroyed when nobody watches. */
+/* Those of exports and copies are destroyed when nobody watches. */
 static int name_check(const char *snapshot, struct err *err)
 {
-	if (strncmp(snapshot, CONTROL_EXPORT_SNAPSHOT, strlen(CONTROL_EXPORT_SNAPSHOT)) != 0)
+	if (strncmp(snapshot, CONTROL_EXPORT_SNAPSHOT, strlen(CONTROL_EXPORT_SNAPSHOT)) != 0 &&
+	    strncmp(snapshot, CONTROL_COPY_NAME, strlen(CONTROL_COPY_NAME)) != 0)
 		return 0;
 	return err_set(err, -EINVAL,
 		       "names that begin with \"" CONTROL_EXPORT_SNAPSHOT
-		       "\" are for the snapshots of exports");
+		       "\" or \"" CONTROL_COPY_NAME
+		       "\" are for the snapshots of exports and copies");
 }
 
 /* From args->names to what the engine wants, without the pool; *ret_pool is the one of all. */

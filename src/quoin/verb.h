@@ -105,6 +105,7 @@ int verb_volume_snapshot(struct invocation *in);
 int verb_volume_rollback(struct invocation *in);
 int verb_volume_clone(struct invocation *in);
 int verb_volume_promote(struct invocation *in);
+int verb_volume_copy(struct invocation *in);
 int verb_volume_export(struct invocation *in);
 int verb_export_list(struct invocation *in);
 int verb_export_cancel(struct invocation *in);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""quoin volume export: what is written, held against qemu-img; what is refused and left behind."""
+"""quoin volume export and copy: what is written, held against qemu-img; what is refused and left behind."""
 import json
 import os
 import random
@@ -149,6 +149,70 @@ class Exports(ExportTest):
         self.done('volume', 'export', 'tank/v', '--to', there, '--force')
         self.assertEqual(os.path.getsize(there), 4 * MIB)
         self.assertEqual(self.left(), before)
+
+
+class Copies(ExportTest):
+    """By reference; what they hold is seen by exporting them."""
+
+    def held(self, name):
+        out = self.path('held')
+        self.done('volume', 'export', name, '--to', out, '--force')
+        with open(out, 'rb') as file:
+            return file.read()
+
+    def test_copies(self):
+        image = self.image('image', 8 * MIB, [(0, 4 * MIB), (7 * MIB, 4096)])
+        with open(image, 'rb') as file:
+            content = file.read()
+        self.volume('tank/v', image)
+        self.done('volume', 'snapshot', 'tank/v@1')
+        self.done('volume', 'copy', 'tank/v', 'tank/w')
+        self.done('volume', 'copy', 'tank/v@1', 'tank/dir/x')
+        self.assertEqual(self.held('tank/w'), content)
+        self.assertEqual(self.held('tank/dir/x'), content)
+        status = self.done('pool', 'status', 'tank', '--json').json
+        self.assertEqual(status['data_bytes'], 4 * MIB + 4096)
+        self.assertEqual(status['shared_bytes'], 2 * status['data_bytes'])
+        # What it came from can go, and it shows no origin.
+        self.assertIsNone(self.done('volume', 'info', 'tank/w', '--json').json['origin'])
+        self.done('volume', 'destroy', 'tank/v', '--recursive')
+        self.assertEqual(self.held('tank/w'), content)
+        self.done('volume', 'copy', 'tank/dir/x', 'tank/w', '--offset', '1M', '--length', '512K',
+                  '--to-offset', '6M')
+        expected = bytearray(content)
+        expected[6 * MIB:6 * MIB + 512 * 1024] = content[MIB:MIB + 512 * 1024]
+        self.assertEqual(self.held('tank/w'), bytes(expected))
+        self.assertEqual(self.snapshots(), [])
+        self.stop()
+        self.start()
+        self.assertEqual(self.held('tank/w'), bytes(expected))
+        self.assertEqual(self.held('tank/dir/x'), content)
+        lines = self.done('pool', 'history', 'tank').out
+        self.assertIn('volume copy tank/v@1 tank/dir/x', lines)
+
+    def test_refusals(self):
+        self.done('volume', 'create', 'tank/v', '--size', '4M')
+        self.done('volume', 'create', 'tank/w', '--size', '4M')
+        self.done('pool', 'create', 'other', self.disk('b.img', 64 * MIB))
+        self.refused('volume', 'copy', 'tank/v', 'tank/w', says='it is there')
+        self.refused('volume', 'copy', 'tank/v', 'tank/x', '--offset', '0', says='no volume')
+        self.refused('volume', 'copy', 'tank/v', 'other/x', says='in another pool')
+        self.refused('volume', 'copy', 'tank/none', 'tank/x', says='not there')
+        self.refused('volume', 'copy', 'tank/v', 'tank/x@1', says='is a snapshot')
+        self.refused('volume', 'copy', 'tank/v', 'tank/quoin-copy.1', says='on their way')
+        self.refused('volume', 'create', 'tank/quoin-copy.1', '--size', '4M', says='on their way')
+        self.refused('volume', 'copy', 'tank/v', 'tank/w', '--offset', '1', says='multiples of 4096')
+        self.refused('volume', 'copy', 'tank/v', 'tank/w', '--offset', '4M', '--length', '4K',
+                     says='ends before')
+        self.refused('volume', 'copy', 'tank/v', 'tank/v', '--to-offset', '1M', '--length', '2M',
+                     says='overlap')
+        self.refused('volume', 'copy', 'tank/v', 'tank/w', '--offset', 'x', code=2, says='size')
+        self.done('target', 'create', 't', 'tank/w')
+        self.refused('volume', 'copy', 'tank/v', 'tank/w', '--offset', '0', says='target "t"')
+        self.done('target', 'destroy', 't')
+        self.done('volume', 'copy', 'tank/v', 'tank/w', '--offset', '0')
+        names = [v['name'] for v in self.done('volume', 'list', '--json').json['volumes']]
+        self.assertEqual(names, ['tank/v', 'tank/w'])
 
 
 class Ends(ExportTest):

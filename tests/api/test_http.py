@@ -188,6 +188,11 @@ class OpenApi(DaemonTest):
         self.every_export_answer()
         self.ask('POST', '/v1/volumes/rollback', {'snapshot': 'tank/v@one'})
         self.ask('POST', '/v1/volumes/clone', {'snapshot': 'tank/v@one', 'name': 'tank/c'})
+        self.ask('POST', '/v1/volumes/copy', {'source': 'tank/v@one', 'name': 'tank/copy'})
+        self.ask('POST', '/v1/volumes/copy', {'source': 'tank/v', 'name': 'tank/copy',
+                                              'offset': 0, 'length': '64K', 'to_offset': 4096})
+        self.ask('POST', '/v1/volumes/copy', {'source': 'tank/v', 'name': 'tank/copy',
+                                              'length': 4095}, good=False)
         self.ask('POST', '/v1/volumes/promote', {'name': 'tank/c'})
         self.ask('POST', '/v1/volumes/rename', {'name': 'tank/c', 'new_name': 'tank/d'})
         self.ask('POST', '/v1/volumes/info', {'name': 'tank/v'})

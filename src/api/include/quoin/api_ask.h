@@ -37,6 +37,10 @@ enum api_ask_key {
 	ASK_CURSOR = 1 << 19,
 	ASK_TO = 1 << 20,
 	ASK_FORMAT = 1 << 21,
+	ASK_SOURCE = 1 << 22,
+	ASK_OFFSET = 1 << 23,
+	ASK_LENGTH = 1 << 24,
+	ASK_TO_OFFSET = 1 << 25,
 };
 
 #define ASK_PROPERTIES \
@@ -45,13 +49,14 @@ enum api_ask_key {
 /* Texts point into the JSON, which must live longer. */
 struct api_ask {
 	unsigned given; /* enum api_ask_key, or-ed; what is not given is zero */
-	const char *name, *new_name, *snapshot, *tag, *to, *format;
+	const char *name, *new_name, *snapshot, *tag, *to, *format, *source;
 	unsigned name_count;
 	const char *names[API_NAMES_MAX];
 	unsigned path_count;
 	const char *paths[API_NAMES_MAX]; /* of "paths", or of "groups" in turn */
 	unsigned groups[API_NAMES_MAX];
-	uint64_t size, quota, refquota, reservation, refreservation, rewind, cursor;
+	uint64_t size, quota, refquota, reservation, refreservation, rewind, cursor, offset, length,
+		to_offset;
 	unsigned reserve_permille;
 	bool pause_when_full, read_only, force, recursive, autotrim;
 };
