@@ -12,6 +12,7 @@
 
 #define CHANGES 16384 /* a power of two */
 #define CHANGES_FULL (CHANGES / 4 * 3)
+#define RADIX_BITS 8
 #define NO_LEAF UINT64_MAX
 
 struct change {
@@ -20,10 +21,10 @@ struct change {
 };
 
 struct shares {
-	struct node_ptr root; /* with all but the changes */
-	uint64_t extra;	      /* sum of the tree's bytes */
-	int64_t pending;      /* and of the changes */
-	struct change *changes;
+	struct node_ptr root;	/* with all but the changes */
+	uint64_t extra;		/* sum of the tree's bytes */
+	int64_t pending;	/* and of the changes */
+	struct change *changes; /* CHANGES of them; behind them, room to sort */
 	unsigned count;
 	bool flushing;	     /* the changes are no hash table now */
 	uint64_t leaf_index; /* of the page that was read last */
@@ -197,17 +198,29 @@ int shares_peek(const struct pool *pool, uint64_t vaddr, struct page_ref *ret_mi
 /* --- Into the tree -----------------------------------------------------------------------------
  */
 
-static int by_vaddr(const void *a, const void *b)
+/* By RADIX_BITS bits of the address from `shift` on; those alike in them keep their order. */
+static void radix_pass(const struct change *from, struct change *to, unsigned count, unsigned shift)
 {
-	const uint64_t x = ((const struct change *)a)->vaddr;
-	const uint64_t y = ((const struct change *)b)->vaddr;
+	unsigned at[1U << RADIX_BITS] = {0};
+	unsigned sum = 0;
 
-	return x < y ? -1 : x > y;
+	for (unsigned i = 0; i < count; i++)
+		at[from[i].vaddr >> shift & ((1U << RADIX_BITS) - 1)]++;
+	for (unsigned d = 0; d < 1U << RADIX_BITS; d++) {
+		const unsigned here = at[d];
+
+		at[d] = sum;
+		sum += here;
+	}
+	for (unsigned i = 0; i < count; i++)
+		to[at[from[i].vaddr >> shift & ((1U << RADIX_BITS) - 1)]++] = from[i];
 }
 
-/* The changes to the front of their array, by address. */
+/* The changes to the front of their array, by address: of those of a copy there are many. */
 static void changes_sort(struct shares *s)
 {
+	struct change *scratch = s->changes + CHANGES;
+	uint64_t differ = 0;
 	unsigned count = 0;
 
 	for (unsigned i = 0; i < CHANGES; i++) {
@@ -215,7 +228,14 @@ static void changes_sort(struct shares *s)
 			s->changes[count++] = s->changes[i];
 	}
 	s->count = count;
-	qsort(s->changes, count, sizeof(*s->changes), by_vaddr);
+	for (unsigned i = 1; i < count; i++)
+		differ |= s->changes[i].vaddr ^ s->changes[0].vaddr;
+	for (unsigned shift = 0; differ >> shift != 0; shift += RADIX_BITS) {
+		if ((differ >> shift & ((1U << RADIX_BITS) - 1)) == 0)
+			continue;
+		radix_pass(s->changes, scratch, count, shift);
+		memcpy(s->changes, scratch, count * sizeof(*scratch));
+	}
 }
 
 static unsigned leaves_count(const struct shares *s)
