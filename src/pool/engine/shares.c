@@ -37,18 +37,19 @@ static uint64_t leaf_of(uint64_t vaddr)
 	return shares_leaf_index(vaddr);
 }
 
-/* Lent by the cache of pages, for as long as the pool is open. */
-static int changes_make(struct pool *pool)
+/* Lent by the cache of pages, for as long as the pool is open; an import must not fail for it. */
+static int changes_make(struct pool *pool, bool import)
 {
 	const size_t count = CHANGES + CHANGES_FULL;
-	int r = memory_borrow(pool, count * sizeof(struct change));
+	const int lent = memory_borrow(pool, count * sizeof(struct change));
 
-	if (r < 0)
-		return r;
+	if (lent < 0 && !import)
+		return lent;
 	pool->shares->changes = calloc(count, sizeof(struct change));
 	if (pool->shares->changes)
 		return 0;
-	memory_return(pool, count * sizeof(struct change));
+	if (lent == 0)
+		memory_return(pool, count * sizeof(struct change));
 	return -ENOMEM;
 }
 
@@ -61,7 +62,7 @@ int shares_new(struct pool *pool)
 	pool->shares->extra = pool->super.shared_extra;
 	pool->shares->leaf_index = NO_LEAF;
 	/* Who drops a reference must not find that there is no memory for it. */
-	return pool->shares->root.vaddr != 0 ? changes_make(pool) : 0;
+	return pool->shares->root.vaddr != 0 ? changes_make(pool, true) : 0;
 }
 
 void shares_free(struct pool *pool)
@@ -127,7 +128,7 @@ static int change(struct pool *pool, uint64_t vaddr, int by)
 	int r = 0;
 
 	if (!s->changes)
-		r = changes_make(pool);
+		r = changes_make(pool, false);
 	if (r == 0 && s->count == CHANGES_FULL)
 		r = shares_flush(pool);
 	if (r < 0)
