@@ -47,6 +47,12 @@ static const struct ask_field fields[] = {
 	{"path", ASK_PATH, KIND_TEXT, AT(path), CONTROL_PATH_MAX},
 	{"test", ASK_TEST, KIND_TEXT, AT(test), 16},
 	{"object", ASK_OBJECT, KIND_TEXT, AT(object), HEALTH_OBJECT_MAX},
+	{"to", ASK_TO, KIND_TEXT, AT(to), CONTROL_PATH_MAX},
+	{"format", ASK_FORMAT, KIND_TEXT, AT(format), 16},
+	{"source", ASK_SOURCE, KIND_TEXT, AT(source), CONTROL_OBJECT_MAX},
+	{"offset", ASK_OFFSET, KIND_SIZE, AT(offset), INT64_MAX},
+	{"length", ASK_LENGTH, KIND_SIZE, AT(length), INT64_MAX},
+	{"to_offset", ASK_TO_OFFSET, KIND_SIZE, AT(to_offset), INT64_MAX},
 };
 
 static int text_decode(const struct ask_field *f, const json_t *value, const char **at,

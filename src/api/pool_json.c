@@ -81,7 +81,7 @@ static void pool_numbers_put(json_t *json, const struct control_pool_info *info)
 	    {"reserved_bytes", number(info->reserved_bytes)},
 	    {"reserve_bytes", number(info->reserve_bytes)},
 	    {"available_bytes", number(info->available_bytes)},
-	    {"data_bytes", number(info->data_bytes)},
+	    {"data_bytes", number(info->data_bytes)}, {"shared_bytes", number(info->shared_bytes)},
 	    {"metadata_bytes", number(info->metadata_bytes)},
 	    {"log_bytes", number(info->log_bytes)}, {"volumes", json_integer(info->volume_count)},
 	    {"snapshots", json_integer(info->snapshot_count)},
@@ -141,6 +141,18 @@ json_t *api_history_encode(const struct control_history_line *line)
 	json_t *json = json_object();
 
 	PUT(json, {"time_s", number(line->time_s)}, {"text", text(line->text)});
+	return json;
+}
+
+json_t *api_export_encode(const struct control_export_info *info)
+{
+	json_t *json = json_object();
+
+	PUT(json, {"id", json_integer(info->id)}, {"name", text(info->name)},
+	    {"to", text(info->path)}, {"format", json_string(info->format)},
+	    {"state", json_string(info->state)}, {"problem", text_or_null(info->problem)},
+	    {"size_bytes", number(info->size_bytes)}, {"data_bytes", number(info->data_bytes)},
+	    {"done_bytes", number(info->done_bytes)}, {"elapsed_ms", number(info->elapsed_ms)});
 	return json;
 }
 

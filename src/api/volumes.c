@@ -120,6 +120,23 @@ int api_volume_clone(struct call *call, struct err *err)
 	return r < 0 ? r : answer_volume(call, call->ask->name, err);
 }
 
+int api_volume_copy(struct call *call, struct err *err)
+{
+	const struct api_ask *ask = call->ask;
+	const struct control_volume_copy params = {
+		.from = ask->source,
+		.to = ask->name,
+		.range = ask->given & (ASK_OFFSET | ASK_LENGTH | ASK_TO_OFFSET),
+		.has_length = ask->given & ASK_LENGTH,
+		.offset = ask->offset,
+		.length_bytes = ask->length,
+		.to_offset = ask->to_offset,
+	};
+	int r = control_volume_copy(call->control, &params, err);
+
+	return r < 0 ? r : answer_volume(call, call->ask->name, err);
+}
+
 int api_volume_promote(struct call *call, struct err *err)
 {
 	int r = control_volume_promote(call->control, call->ask->name, err);

@@ -277,7 +277,7 @@ int control_new(const struct control_params *params, struct control **ret_contro
 
 int control_stop(struct control *control, struct err *err)
 {
-	int worst = 0;
+	int worst = control_exports_stop(&control->exports, err);
 
 	for (unsigned i = 0; i < control->target_count; i++) {
 		const int r = control_target_stop(control->targets[i], err);
@@ -295,8 +295,12 @@ int control_stop(struct control *control, struct err *err)
 
 void control_free(struct control *control)
 {
+	struct err why;
+
 	if (!control)
 		return;
+	if (control_exports_stop(&control->exports, &why) < 0)
+		log_error("%s", why.text);
 	while (control->target_count > 0)
 		control_target_free(control->targets[--control->target_count]);
 	control_pools_stop(control);

@@ -198,6 +198,7 @@ static void status_copy(const struct pool_status *from, struct control_pool_info
 	to->available_bytes = from->available_bytes;
 	to->data_bytes = from->data_bytes;
 	to->metadata_bytes = from->metadata_bytes;
+	to->shared_bytes = from->shared_bytes;
 	to->log_bytes = from->log_bytes;
 	to->volume_count = from->volume_count;
 	to->snapshot_count = from->snapshot_count;

@@ -10,8 +10,10 @@
 #include <quoin/base_log.h>
 
 #include "board.h"
+#include "export.h"
 #include "pool.h"
 #include "pool_call.h"
+#include "pool_copy.h"
 #include "pool_watch.h"
 
 static void disks_close(struct control_pool *pool)
@@ -151,6 +153,10 @@ static int open_it(const struct opening *o, const struct pool_drive_param *drive
 	pool_status(pool->pool, &status);
 	memcpy(pool->guid, status.guid, sizeof(pool->guid));
 	memcpy(pool->problem, status.problem, sizeof(pool->problem));
+	if (!o->how->read_only) {
+		control_export_sweep(pool->pool);
+		control_copy_sweep(pool->pool);
+	}
 	if (o->how->history && !o->how->read_only &&
 	    pool_history_add(pool->pool, o->how->history) < 0)
 		log_debug("the history of pool \"%s\" does not have: %s", pool->name,

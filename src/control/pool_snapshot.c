@@ -7,6 +7,7 @@
 
 #include <quoin/base_log.h>
 #include <quoin/base_text.h>
+#include <quoin/control_export.h>
 #include <quoin/loop_fiber.h>
 
 #include "pool.h"
@@ -138,6 +139,18 @@ static void history_names(struct text *t, const char *const *names, unsigned cou
 	}
 }
 
+/* Those of exports and copies are destroyed when nobody watches. */
+static int name_check(const char *snapshot, struct err *err)
+{
+	if (strncmp(snapshot, CONTROL_EXPORT_SNAPSHOT, strlen(CONTROL_EXPORT_SNAPSHOT)) != 0 &&
+	    strncmp(snapshot, CONTROL_COPY_NAME, strlen(CONTROL_COPY_NAME)) != 0)
+		return 0;
+	return err_set(err, -EINVAL,
+		       "names that begin with \"" CONTROL_EXPORT_SNAPSHOT
+		       "\" or \"" CONTROL_COPY_NAME
+		       "\" are for the snapshots of exports and copies");
+}
+
 /* From args->names to what the engine wants, without the pool; *ret_pool is the one of all. */
 static int names_split(struct control *control, const struct pool_args *args,
 		       const char **ret_names, struct control_pool **ret_pool, struct err *err)
@@ -147,6 +160,8 @@ static int names_split(struct control *control, const struct pool_args *args,
 		int r = control_pool_object(&control->pools, args->names[i], OBJECT_SNAPSHOT,
 					    &object, err);
 
+		if (r == 0)
+			r = name_check(object.object.snapshot, err);
 		if (r < 0)
 			return r;
 		if (i > 0 && object.pool != *ret_pool)
@@ -261,7 +276,10 @@ int control_snapshot_rename(struct control *control, const char *name, const cha
 					     HEALTH_SNAPSHOT_RENAMED};
 	const char *at = strchr(name, '@');
 	const char *new_at = strchr(new_name, '@');
+	int r = name_check(new_at ? new_at + 1 : new_name, err);
 
+	if (r < 0)
+		return err_prefix(err, "%s is not renamed", name);
 	if (!new_at)
 		return change_run(control, &change, name, new_name, err);
 	if (!at || at - name != new_at - new_name ||

@@ -151,6 +151,10 @@ int control_pool_unused(const struct control *control, const char *pool, bool ru
 {
 	struct control_object object = {.volume = ""};
 
+	int r = control_exports_unused(&control->exports, pool, err);
+
+	if (r < 0)
+		return r;
 	snprintf(object.pool, sizeof(object.pool), "%s", pool);
 	return unused(user_find(control, &object, MATCH_POOL, running), err);
 }

@@ -11,6 +11,7 @@
 #include <quoin/loop_fiber.h>
 
 #include "pool.h"
+#include "pool_copy.h"
 #include "pool_use.h"
 
 #define YIELD_EVERY 64 /* volumes: listing is no reason to keep guests waiting */
@@ -276,6 +277,8 @@ int control_volume_create(struct control *control, const char *name, uint64_t si
 	if (r < 0)
 		return r;
 	r = size_check(size_bytes, err);
+	if (r == 0)
+		r = control_copy_name_check(&object.object, err);
 	if (r == 0) {
 		text_init(&history);
 		text_printf(&history, "volume create %s --size %" PRIu64, name, size_bytes);
@@ -340,7 +343,7 @@ static int other_get(struct control *control, const struct pool_object *object, 
 
 	if (r == 0 && ret_other->pool != object->pool)
 		return err_set(err, -EINVAL, "%s is in another pool", name);
-	return r;
+	return r < 0 ? r : control_copy_name_check(&ret_other->object, err);
 }
 
 /* No target has the volume, nor a snapshot of it. */

@@ -6,6 +6,7 @@
 #include <quoin/control.h>
 
 #include "board.h"
+#include "export.h"
 #include "pool.h"
 #include "state.h"
 #include "target.h"
@@ -30,6 +31,7 @@ struct control {
 	struct health_hook *hooks[CONTROL_HOOKS]; /* a program's, an address's; NULL = none */
 	struct control_workers workers;
 	struct control_pools pools;
+	struct control_exports exports;
 	unsigned target_count;
 	struct control_target *targets[CONTROL_TARGETS_MAX];
 };

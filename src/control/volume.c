@@ -111,6 +111,14 @@ static bool same_file(const char *a, const char *b)
 	return sa.st_dev == sb.st_dev && sa.st_ino == sb.st_ino;
 }
 
+bool control_volume_is_file(const char *volume, const struct stat *st)
+{
+	struct stat own;
+
+	return volume_stat(volume, &own) == 0 && own.st_dev == st->st_dev &&
+	       own.st_ino == st->st_ino;
+}
+
 bool control_volume_in_pool(const char *volume)
 {
 	struct control_object object;

@@ -3,11 +3,16 @@
 #ifndef CONTROL_VOLUME_H
 #define CONTROL_VOLUME_H
 
+#include <sys/stat.h>
+
 #include <quoin/block.h>
 #include <quoin/control_spec.h>
 
 /* The block_open() words for a namespace: its volume with its read-only and block-size options. */
 char *control_volume_spec(const struct control_namespace_spec *ns);
+
+/* True when it is a file: volume of this file. */
+bool control_volume_is_file(const char *volume, const struct stat *st);
 
 /* True when it has the shape of POOL/NAME: no other kind has that. */
 bool control_volume_in_pool(const char *volume);

@@ -87,6 +87,20 @@ static const struct verb_option events_options[] = {
 	{NULL, NULL, NULL},
 };
 
+static const struct verb_option copy_options[] = {
+	{"offset", "N", "copy from this byte on, into a volume that is there"},
+	{"length", "N", "so many bytes (default: to the end)"},
+	{"to-offset", "N", "to this byte on (default: 0)"},
+	{NULL, NULL, NULL},
+};
+
+static const struct verb_option export_options[] = {
+	{"to", "FILE", "the file to make"},
+	{"format", "FORMAT", "raw (default) or qcow2"},
+	{"force", NULL, "replace FILE"},
+	{NULL, NULL, NULL},
+};
+
 static const struct verb_option inspect_options[] = {
 	{"checkpoint", "N", "look at checkpoint N (default: the newest)"},
 	{"live", NULL, "take no lock; a pool that is in use may look damaged"},
@@ -139,6 +153,15 @@ const struct verb verb_table[] = {
 	 verb_volume_clone},
 	{"volume", "promote", "POOL/NAME", "let a clone take over its origin's snapshots", 1, 1,
 	 NULL, verb_volume_promote},
+	{"volume", "copy", "POOL/NAME[@SNAP] POOL/NEW",
+	 "copy it, or a range of it, by reference: no data is moved", 2, 2, copy_options,
+	 verb_volume_copy},
+	{"volume", "export", "POOL/NAME[@SNAP]", "write it to an image file", 1, 1, export_options,
+	 verb_volume_export},
+	{"export", "list", "", "show exports: how far they are, how they ended", 0, 0, NULL,
+	 verb_export_list},
+	{"export", "cancel", "ID", "stop an export; one that has ended is forgotten", 1, 1, NULL,
+	 verb_export_cancel},
 	{"snapshot", "list", "[POOL | POOL/NAME]", "show snapshots", 0, 1, NULL,
 	 verb_snapshot_list},
 	{"snapshot", "destroy", "POOL/NAME@SNAP...", "lose snapshots", 1, ARGUMENTS_MAX, NULL,

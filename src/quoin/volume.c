@@ -194,6 +194,34 @@ int verb_volume_clone(struct invocation *in)
 	return send_body(in, "/v1/volumes/clone", two_named(in, "snapshot", "name"), EXIT_DONE);
 }
 
+/* The option's size under `key`. */
+static int option_size_put(const struct invocation *in, const char *option, const char *key,
+			   json_t *body)
+{
+	const char *text = invocation_option(in, option);
+	uint64_t size = 0;
+
+	if (!text)
+		return EXIT_DONE;
+	if (size_parse(text, &size) < 0 || size > INT64_MAX)
+		return fail(EXIT_USAGE, "--%s must be a size such as 20G, not \"%s\"", option,
+			    text);
+	json_object_set_new(body, key, json_integer((json_int_t)size));
+	return EXIT_DONE;
+}
+
+int verb_volume_copy(struct invocation *in)
+{
+	json_t *body = two_named(in, "source", "name");
+	int status = body ? option_size_put(in, "offset", "offset", body) : EXIT_USAGE;
+
+	if (status == EXIT_DONE)
+		status = option_size_put(in, "length", "length", body);
+	if (status == EXIT_DONE)
+		status = option_size_put(in, "to-offset", "to_offset", body);
+	return send_body(in, "/v1/volumes/copy", body, status);
+}
+
 int verb_volume_promote(struct invocation *in)
 {
 	return send_body(in, "/v1/volumes/promote", words_named(in, "name", in->arguments[0]),

@@ -240,20 +240,35 @@ void cells_free(struct model *m, struct cells *cells)
 	*cells = (struct cells){0};
 }
 
+static uint32_t cell_copy(struct model *m, uint32_t from, uint64_t begin)
+{
+	uint32_t list = 0;
+	uint32_t cell;
+
+	if (!(from & CELL_LIST))
+		return from;
+	for (uint32_t n = from & ~CELL_LIST; n != 0; n = m->nodes[n].next)
+		list = node_new(m, m->nodes[n].write, list);
+	cell = CELL_LIST | list;
+	prune(m, &cell, begin);
+	return cell;
+}
+
 /* What may be read by who begins at the tick. */
 void cells_copy(struct model *m, struct cells *to, const struct cells *from, uint64_t begin)
 {
 	cells_resize(m, to, from->count);
-	for (uint32_t i = 0; i < from->count; i++) {
-		uint32_t list = 0;
+	for (uint32_t i = 0; i < from->count; i++)
+		to->cell[i] = cell_copy(m, from->cell[i], begin);
+}
 
-		to->cell[i] = from->cell[i];
-		if (!(from->cell[i] & CELL_LIST))
-			continue;
-		for (uint32_t n = from->cell[i] & ~CELL_LIST; n != 0; n = m->nodes[n].next)
-			list = node_new(m, m->nodes[n].write, list);
-		to->cell[i] = CELL_LIST | list;
-		prune(m, &to->cell[i], begin);
+/* The sectors of the verb, at the same place in both. */
+void cells_copy_part(struct model *m, struct cells *to, const struct cells *from,
+		     const struct model_verb *verb)
+{
+	for (uint32_t i = verb->first; i < verb->first + verb->sectors; i++) {
+		nodes_free(m, to->cell[i]);
+		to->cell[i] = cell_copy(m, from->cell[i], verb->of_snapshot ? 1 : verb->begin);
 	}
 }
 

@@ -70,6 +70,7 @@ enum model_verb_kind {
 	VERB_HOLD,
 	VERB_RELEASE,
 	VERB_SYNC,
+	VERB_COPY,
 };
 
 struct model_verb {
@@ -77,8 +78,10 @@ struct model_verb {
 	unsigned count;		      /* volumes: of a group of snapshots; else 1 */
 	unsigned volume[MODEL_GROUP]; /* indexes */
 	unsigned snapshot;	      /* index in the (first) volume */
-	unsigned target;	      /* where a new volume goes */
+	unsigned target;	      /* where a new volume goes; the volume that is copied to */
 	uint32_t sectors;
+	uint32_t first;	       /* sector: of a copy, in both */
+	bool of_snapshot;      /* copied from */
 	char name[MODEL_NAME]; /* new name: of the volume, or behind the '@' */
 	uint64_t begin;	       /* the model's: its tick */
 	uint64_t id;	       /* and of what it makes */
@@ -172,6 +175,8 @@ void model_blocks(const struct model *model, const struct cells *cells, uint64_t
 /* For model_verb.c. */
 void cells_resize(struct model *model, struct cells *cells, uint32_t count);
 void cells_copy(struct model *model, struct cells *to, const struct cells *from, uint64_t begin);
+void cells_copy_part(struct model *model, struct cells *to, const struct cells *from,
+		     const struct model_verb *verb);
 void cells_free(struct model *model, struct cells *cells);
 void model_verb_begin(struct model *model, const struct model_verb *verb);
 void model_flushed(struct model *model, struct cells *cells, uint64_t begin);

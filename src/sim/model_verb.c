@@ -198,6 +198,15 @@ void model_verb_finish(struct model *m)
 	case VERB_PROMOTE:
 		promote(m, volume);
 		break;
+	case VERB_COPY:
+		/* It takes a checkpoint, which has all that was written before. */
+		model_flushed(m, &volume->cells, verb->begin);
+		model_flushed(m, &m->volumes[verb->target].cells, verb->begin);
+		cells_copy_part(m, &m->volumes[verb->target].cells,
+				verb->of_snapshot ? &volume->snapshots[verb->snapshot].cells
+						  : &volume->cells,
+				verb);
+		break;
 	case VERB_HOLD:
 		volume->snapshots[verb->snapshot].holds++;
 		break;

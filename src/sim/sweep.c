@@ -95,10 +95,14 @@ static void fault_set(struct sweep *s)
 
 static void work_through(struct sweep *s)
 {
+	struct work_mix mix = sweep_mix;
+
+	if (work_copies(s->context->seed))
+		mix.weight[WORK_COPY] = 15;
 	for (unsigned i = 0; i < 30 && !work_failing(s->work) && !s->work->half; i++) {
 		if (work_volume_pick(s->work) < 0)
-			work_verb_step(s->work, &sweep_mix, WORK_CREATE);
-		work_step(s->work, &sweep_mix);
+			work_verb_step(s->work, &mix, WORK_CREATE);
+		work_step(s->work, &mix);
 	}
 }
 

@@ -60,6 +60,23 @@ static int on_snapshot(struct work *work, const struct model_verb *verb, struct 
 	}
 }
 
+static int copy_call(struct work *work, const struct model_verb *verb, struct err *err)
+{
+	const struct model_volume *from = &work->model->volumes[verb->volume[0]];
+	char name[2 * MODEL_NAME];
+	const struct pool_copy copy = {
+		.from = verb->of_snapshot ? name : from->name,
+		.to = work->model->volumes[verb->target].name,
+		.offset = (uint64_t)verb->first * SECTOR,
+		.to_offset = (uint64_t)verb->first * SECTOR,
+		.length_bytes = (uint64_t)verb->sectors * SECTOR,
+	};
+
+	if (verb->of_snapshot)
+		snapshot_name(work, verb->volume[0], verb->snapshot, name);
+	return pool_volume_copy(work->world->pool, &copy, err);
+}
+
 static int call(struct work *work, const struct model_verb *verb, struct err *err)
 {
 	struct pool *pool = work->world->pool;
@@ -81,6 +98,8 @@ static int call(struct work *work, const struct model_verb *verb, struct err *er
 		return snapshot_call(work, verb, err);
 	case VERB_SYNC:
 		return pool_sync(pool);
+	case VERB_COPY:
+		return copy_call(work, verb, err);
 	default:
 		return on_snapshot(work, verb, err);
 	}
@@ -175,6 +194,10 @@ static bool passing(const struct work *work, const struct model_verb *verb, int 
 	case VERB_RESIZE:
 	case VERB_CREATE:
 		return (r == -EDQUOT || r == -ENOSPC) && work->limits;
+	case VERB_COPY:
+		return (r == -EDQUOT && work->limits) ||
+		       ((r == -ENOSPC || r == -EAGAIN) &&
+			(work->limits || check_space_is_short(work)));
 	default:
 		return false;
 	}
@@ -303,11 +326,44 @@ static bool set_step(struct work *work, unsigned volume)
 	return true;
 }
 
+/* Few blocks, so that it is one piece; from a volume or a snapshot to another volume. */
+#define COPY_BLOCKS_MAX 512
+static bool copy_step(struct work *work, struct model_verb *verb)
+{
+	struct random *random = &work->world->random;
+	const struct model_volume *from = &work->model->volumes[verb->volume[0]];
+	const struct cells *cells = &from->cells;
+	uint32_t blocks;
+	uint32_t count;
+
+	verb->kind = VERB_COPY;
+	verb->target = (unsigned)work_volume_pick(work);
+	verb->of_snapshot = from->snapshot_count > 0 && random_chance(random, 1, 2);
+	if (verb->of_snapshot) {
+		verb->snapshot = (unsigned)random_below(random, from->snapshot_count);
+		cells = &from->snapshots[verb->snapshot].cells;
+	} else if (verb->target == verb->volume[0]) {
+		return false;
+	}
+	blocks = MIN(cells->count, work->model->volumes[verb->target].cells.count) / BLOCK_SECTORS;
+	count = 1 + (uint32_t)random_below(random, MIN(blocks, COPY_BLOCKS_MAX));
+	verb->first = (uint32_t)random_below(random, blocks - count + 1) * BLOCK_SECTORS;
+	verb->sectors = count * BLOCK_SECTORS;
+	work_drain(work);
+	if (verb->of_snapshot)
+		check_snapshot(work, verb->volume[0], verb->snapshot);
+	if (!work->world->cut)
+		work_verb(work, verb);
+	return true;
+}
+
 /* Needs nothing but a volume. */
 static bool volume_step(struct work *work, const struct work_mix *mix, enum work_op op,
 			struct model_verb *verb)
 {
 	switch ((int)op) {
+	case WORK_COPY:
+		return copy_step(work, verb);
 	case WORK_SET:
 		return set_step(work, verb->volume[0]);
 	case WORK_SNAPSHOT:
@@ -395,6 +451,7 @@ bool work_verb_step(struct work *work, const struct work_mix *mix, enum work_op 
 	case WORK_PROMOTE:
 	case WORK_RESIZE:
 	case WORK_SET:
+	case WORK_COPY:
 		return volume >= 0 && volume_step(work, mix, op, &verb);
 	default:
 		return volume >= 0 && old_snapshot_step(work, mix, op, &verb);

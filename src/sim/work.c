@@ -301,6 +301,11 @@ int work_volume_pick(struct work *work)
 	}
 }
 
+bool work_copies(uint64_t seed)
+{
+	return (seed * UINT64_C(0x9e3779b97f4a7c15) >> 58 & 1) != 0;
+}
+
 /* Often few, often whole blocks. */
 uint32_t work_sectors_pick(struct random *random, uint32_t max)
 {
@@ -360,7 +365,7 @@ static bool op_step(struct work *work, const struct work_mix *mix, enum work_op 
 {
 	if (op <= WORK_FLUSH)
 		return request_step(work, mix, op);
-	if (op <= WORK_SET)
+	if (op <= WORK_SET || op == WORK_COPY)
 		return work_verb_step(work, mix, op);
 	return other_step(work, op);
 }

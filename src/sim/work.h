@@ -75,6 +75,7 @@ enum work_op {
 	WORK_REOPEN,
 	WORK_HISTORY,
 	WORK_SLEEP,
+	WORK_COPY, /* the last, so that what is drawn for the others stays */
 	WORK_OPS,
 };
 
@@ -114,6 +115,9 @@ int work_verb(struct work *work, struct model_verb *verb);
 
 /* [fiber] For the steps of the kind: chooses what to do it on. False: not possible now. */
 bool work_verb_step(struct work *work, const struct work_mix *mix, enum work_op op);
+
+/* Half of all seeds copy by reference; which ones depends on nothing but the seed. */
+bool work_copies(uint64_t seed);
 
 int work_volume_pick(struct work *work);
 uint32_t work_sectors_pick(struct random *random, uint32_t max);

@@ -95,7 +95,8 @@ class Words(DaemonTest):
 
     def test_completion_of_words(self):
         self.assertEqual(self.complete(''), self.nouns())
-        for noun in ('pool', 'volume', 'snapshot', 'target', 'drive', 'inspect', 'daemon'):
+        for noun in ('pool', 'volume', 'export', 'snapshot', 'target', 'drive', 'inspect',
+                     'daemon'):
             self.assertEqual(self.complete(noun, ''), self.verbs(noun))
         for verb in self.table:
             words = [w for w in (verb['noun'], verb['verb']) if w]

@@ -157,6 +157,19 @@ class OpenApi(DaemonTest):
         self.ask('GET', '/v1/targets/a')
         self.ask('POST', '/v1/targets/a/start', good=False)
 
+    def every_export_answer(self):
+        there = self.path('out.img')
+        for name, words in (('tank/v@one', {}), ('tank/v', {'force': True, 'format': 'qcow2'})):
+            export = self.ask('POST', '/v1/exports', {'name': name, 'to': there, **words})[1]
+            while export['state'] == 'running':
+                export = self.ask('GET', '/v1/exports/%d' % export['id'])[1]
+            self.assertEqual(export['state'], 'done')
+        self.ask('POST', '/v1/exports', {'name': 'tank/v', 'to': there}, good=False)
+        self.ask('GET', '/v1/exports')
+        self.ask('DELETE', '/v1/exports/%d' % export['id'])
+        self.ask('GET', '/v1/exports/%d' % export['id'], good=False)
+        self.ask('GET', '/v1/exports/x', good=False)
+
     def every_pool_answer(self):
         a, b = self.disk('a.img', 64 << 20), self.disk('b.img', 64 << 20)
         self.ask('GET', '/v1/pools')
@@ -181,8 +194,14 @@ class OpenApi(DaemonTest):
         self.ask('POST', '/v1/snapshots/destroy', {'names': ['tank/v@1']}, good=False)
         self.ask('POST', '/v1/snapshots/release', {'name': 'tank/v@1', 'tag': 'keep'})
         self.ask('POST', '/v1/snapshots/rename', {'name': 'tank/v@1', 'new_name': 'one'})
+        self.every_export_answer()
         self.ask('POST', '/v1/volumes/rollback', {'snapshot': 'tank/v@one'})
         self.ask('POST', '/v1/volumes/clone', {'snapshot': 'tank/v@one', 'name': 'tank/c'})
+        self.ask('POST', '/v1/volumes/copy', {'source': 'tank/v@one', 'name': 'tank/copy'})
+        self.ask('POST', '/v1/volumes/copy', {'source': 'tank/v', 'name': 'tank/copy',
+                                              'offset': 0, 'length': '64K', 'to_offset': 4096})
+        self.ask('POST', '/v1/volumes/copy', {'source': 'tank/v', 'name': 'tank/copy',
+                                              'length': 4095}, good=False)
         self.ask('POST', '/v1/volumes/promote', {'name': 'tank/c'})
         self.ask('POST', '/v1/volumes/rename', {'name': 'tank/c', 'new_name': 'tank/d'})
         self.ask('POST', '/v1/volumes/info', {'name': 'tank/v'})

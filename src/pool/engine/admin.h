@@ -161,6 +161,15 @@ uint64_t pool_available_slots(const struct pool *pool);
 /* Slots the record's reservations promise and the volume does not use yet. */
 uint64_t volume_unmet_slots(const struct volume_record *record);
 
+/*
+ * Of pool->unmet_total, what the volume may draw on. Where anything is promised, that has a slot
+ * for each reference beyond a block's first too: whose is written over wants one.
+ */
+uint64_t volume_promise_slots(const struct volume *volume);
+
+/* Some volume has a reservation. */
+bool pool_promises(const struct pool *pool);
+
 /* A line for the checkpoint under way, or the next. -EAGAIN: too many wait. Does not park. */
 MUST_CHECK int history_note(struct pool *pool, const char *text);
 

@@ -18,6 +18,7 @@
 #include <quoin/base_math.h>
 
 #include "engine/checkpoint.h"
+#include "engine/shares.h"
 
 #define RECORDS_PER_BLOCK 80 /* of the log, to be on the safe side */
 #define LOG_SLACK 16	     /* blocks for commits, snapshots, trims */
@@ -93,7 +94,7 @@ static int space(const struct volume *volume, unsigned blocks, bool exact)
 	const struct pool *pool = volume->pool;
 	const struct volume_record *rec = &volume->rec;
 	const uint64_t coming = blocks + (exact ? 0 : pending_new(volume));
-	uint64_t all = blocks + pool->unmet_total - volume_unmet_slots(rec);
+	uint64_t all = blocks + pool->unmet_total - volume_promise_slots(volume);
 	struct space_sums sums;
 
 	if (over(rec->used_data + coming, rec->quota_bytes) ||
@@ -125,11 +126,15 @@ int block_renews(struct volume *volume, uint64_t block, struct page_ref *ret_mis
 {
 	const struct device device = {.pool = volume->pool, .volume = volume};
 	uint8_t entry[ENTRY_BYTES];
-	const int r = block_lookup(volume->pool, &device, block, entry, ret_missing);
+	int r = block_lookup(volume->pool, &device, block, entry, ret_missing);
 
 	if (r < 0)
 		return r;
-	return entry_vaddr(entry) != 0 && entry_epoch(entry) > shared_upto(volume);
+	if (entry_vaddr(entry) == 0 || entry_epoch(entry) <= shared_upto(volume))
+		return 0;
+	/* Nor does it when others have the block by reference. */
+	r = shares_peek(volume->pool, entry_vaddr(entry), ret_missing);
+	return r < 0 ? r : r == 0;
 }
 
 static void fetched(struct page_fetch *fetch)

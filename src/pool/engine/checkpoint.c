@@ -10,6 +10,7 @@
 
 #include "engine/checkpoint.h"
 #include "engine/discard.h"
+#include "engine/shares.h"
 #include "engine/tables.h"
 
 #define DESTROY_BUDGET 65536 /* blocks freed by one checkpoint */
@@ -129,6 +130,7 @@ static void super_prepare(struct checkpointer *c)
 	c->super.log_generation = c->start.generation;
 	c->super.volume_limit = pool->volume_limit;
 	c->super.snapshot_limit = pool->snapshot_limit;
+	shares_super_put(pool, &c->super);
 	super_drives_set(pool, &c->super);
 }
 
@@ -196,7 +198,11 @@ static int steps(struct checkpointer *c)
 		return r;
 	pace_merged(&c->pace, loop_now_ns(pool->loop));
 	task_run(c);
+	if (pool->error < 0)
+		return pool->error; /* the task failed in the midst */
 	r = destroy_step(pool, DESTROY_BUDGET, &c->destroying);
+	if (r == 0)
+		r = shares_flush(pool);
 	if (r < 0)
 		return r;
 	super_prepare(c);

@@ -21,6 +21,7 @@
 #include <stdlib.h>
 
 #include "engine/admin.h"
+#include "engine/shares.h"
 
 #define ROOM_MARGIN 1024   /* freed slots left for what the step itself does not count */
 #define FINISH_COST 64	   /* of a snapshot's end, in blocks */
@@ -97,17 +98,35 @@ static void batch_clear(struct batch *batch)
 	batch->data = batch->meta = 0;
 }
 
-static void batch_free(struct destroyer *destroyer, struct volume *volume)
+/* The slot's owner lets go of it. */
+static int slot_free(struct pool *pool, uint64_t vaddr)
+{
+	bool last = true;
+	int r = 0;
+
+	if (space_vaddr_valid(pool->space, vaddr, SEGMENT_DATA))
+		r = shares_drop(pool, vaddr, &last);
+	if (r == 0 && last)
+		space_unref(pool->space, vaddr);
+	return r;
+}
+
+static int batch_free(struct destroyer *destroyer, struct volume *volume)
 {
 	struct batch *batch = &destroyer->batch;
 	struct volume_record *charged = &volume_charged(volume)->next;
 
-	for (size_t i = 0; i < batch->count; i++)
-		space_unref(batch->pool->space, batch->vaddrs[i]);
+	for (size_t i = 0; i < batch->count; i++) {
+		const int r = slot_free(batch->pool, batch->vaddrs[i]);
+
+		if (r < 0)
+			return r;
+	}
 	count_down(&charged->used_data, batch->data);
 	count_down(&charged->used_meta, batch->meta);
 	destroyer->budget -= MIN(destroyer->budget, batch->count);
 	batch_clear(batch);
+	return 0;
 }
 
 /* Blocks that may be freed now. The other half of the room is for whoever else frees. */
@@ -136,13 +155,16 @@ static int snapshot_empty(struct destroyer *destroyer, const struct snapshot *sn
 
 	do {
 		const size_t max = room_left(destroyer);
+		int freed;
 
 		if (max == 0)
 			return 1;
 		r = deadlist_take(pool->pages, dead, epoch, max, batch_taken, &destroyer->batch);
 		if (r < 0)
 			return r;
-		batch_free(destroyer, volume);
+		freed = batch_free(destroyer, volume);
+		if (freed < 0)
+			return freed;
 	} while (r == 1);
 	return r;
 }
@@ -315,7 +337,9 @@ static int volume_step(struct destroyer *destroyer, struct volume *volume)
 		batch_clear(&destroyer->batch);
 		return more == -ENOMEM ? more : 0;
 	}
-	batch_free(destroyer, volume);
+	r = batch_free(destroyer, volume);
+	if (r < 0)
+		return r;
 	next->free_cursor = cursor;
 	if (more == 1) {
 		destroyer->more = true;

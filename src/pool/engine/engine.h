@@ -8,7 +8,7 @@
  *   patch.c     writes of less than a block             trim.c    discards and zeroes
  *   repair.c    blocks whose check failed               checkpoint.c, merge.c, tables.c
  *   open.c, replay.c, create.c  import and creation     verb*.c   what people ask for
- *   heart.c     tells other hosts that it is in use   discard.c  of free slots, on the drives
+ *   heart.c     says that it is in use  discard.c  of free slots  shares.c  references to blocks
  *
  * Truth about a block: active delta, frozen delta, tree (lookup.c is the only one who asks). A
  * checkpoint works on the `next` records; `rec` is what is committed. The home loop's thread only.
@@ -62,8 +62,7 @@ struct volume {
 	uint64_t starved_commit; /* checkpoint after which the starved give up */
 	unsigned in_flight[2];	 /* device writes, by phase: trims wait for one phase to end */
 	unsigned phase;
-	struct list trims; /* requests whose range waits for its turn */
-	struct list trims_draining;
+	struct list trims, trims_draining; /* requests whose range waits for its turn */
 	unsigned patch_count;
 	bool patches_closed;	 /* partial writes wait: a snapshot or a trim is about to be made */
 	uint64_t pending[2];	 /* blocks in the active and the frozen delta */
@@ -157,9 +156,10 @@ struct pool {
 	struct fiber *repairer;
 	struct list repairs; /* rios */
 	struct checkpointer *checkpointer;
+	struct shares *shares;
 	struct fiber *admin_owner;	       /* one verb at a time */
 	uint64_t pending_total, renewed_total; /* of all volumes, both deltas; of them */
-	struct page_fetch admit_fetch; /* of the map, for the write at the head of the queue */
+	struct page_fetch admit_fetch;	       /* for the write at the head of the queue */
 	bool admit_fetching;
 	uint64_t admit_failed; /* the page that could not be read; 0: none */
 	uint64_t unmet_total;  /* promised to volumes and not used, slots */
@@ -175,7 +175,6 @@ static inline struct delta *pool_delta(struct pool *pool)
 	return &pool->deltas[pool->active];
 }
 
-/* One more range may be inserted. */
 static inline bool pool_range_room(const struct pool *pool)
 {
 	return pool->deltas[0].range_count + pool->deltas[1].range_count < RANGES_MAX;

@@ -9,6 +9,7 @@
 #include "engine/checkpoint.h"
 #include "engine/discard.h"
 #include "engine/heart.h"
+#include "engine/shares.h"
 
 struct loop *pool_loop(const struct pool *pool)
 {
@@ -328,6 +329,8 @@ static int trees_open(struct import *im, struct err *err)
 		r = seeds_load(im);
 	if (r == 0)
 		r = memory_pages_make(pool);
+	if (r == 0)
+		r = shares_new(pool);
 	return r < 0 ? r : import_trees(im, err);
 }
 
@@ -412,6 +415,7 @@ static void pool_free(struct pool *pool)
 	}
 	pages_free(pool->pages);
 	volumes_free(pool);
+	shares_free(pool);
 	raid_fini(&pool->raid);
 	space_free(pool->space);
 	free(pool);

@@ -4,11 +4,15 @@
  * Else the snapshot still has it, and it goes into the head's deadlist. That holds for a clone and
  * its origin too: what it drops of the origin's is never freed from that list, because the list is
  * only taken from down to the origin's epoch; but sums over it tell what the two still share.
+ *
+ * A block that was copied by reference has several owners, each for one of its references; it is
+ * free when the last lets go (shares.h).
  */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "engine/admin.h"
+#include "engine/shares.h"
 
 static struct volume_sink *sink_of(struct map_sink *sink)
 {
@@ -45,10 +49,11 @@ static int data_killed(struct map_sink *map_sink, uint64_t vaddr, uint32_t epoch
 	struct volume_sink *sink = sink_of(map_sink);
 	struct volume_record *next = &sink->volume->next;
 	struct snapshot *last;
+	bool only;
+	int r;
 
 	if (!sink_owns(sink, epoch)) {
-		const int r = sink_gather(sink, vaddr, epoch);
-
+		r = sink_gather(sink, vaddr, epoch);
 		if (r < 0)
 			return r;
 		count_down(&next->referenced, 1);
@@ -59,7 +64,11 @@ static int data_killed(struct map_sink *map_sink, uint64_t vaddr, uint32_t epoch
 	}
 	if (!sink_may_free(sink, vaddr, SEGMENT_DATA))
 		return -EUCLEAN;
-	space_unref(sink->pool->space, vaddr);
+	r = shares_drop(sink->pool, vaddr, &only);
+	if (r < 0)
+		return r;
+	if (only)
+		space_unref(sink->pool->space, vaddr);
 	count_down(&next->referenced, 1);
 	count_down(&next->unique, 1);
 	count_down(&volume_charged(sink->volume)->next.used_data, 1);

@@ -50,7 +50,7 @@ uint64_t pool_available_slots(const struct pool *pool)
 static uint64_t volume_available_slots(const struct volume *volume)
 {
 	const struct volume_record *rec = &volume->rec;
-	uint64_t slots = pool_available_slots(volume->pool) + volume_unmet_slots(rec);
+	uint64_t slots = pool_available_slots(volume->pool) + volume_promise_slots(volume);
 	uint64_t quota = rec->quota_bytes / PAGE_BYTES;
 	uint64_t refquota = rec->refquota_bytes / PAGE_BYTES;
 
@@ -93,6 +93,7 @@ static void space_status(const struct pool *pool, struct pool_status *status)
 	status->log_bytes = sums.log_slots * PAGE_BYTES;
 	status->allocated_bytes = status->data_bytes + status->metadata_bytes + status->log_bytes;
 	status->freeing_bytes = sums.freeing * PAGE_BYTES;
+	status->shared_bytes = pool->super.shared_extra * PAGE_BYTES;
 	status->reserved_bytes = pool->unmet_total * PAGE_BYTES;
 	status->reserve_permille = pool->super.reserve_permille;
 	status->reserve_bytes = sums.data_total * pool->super.reserve_permille / 1000U * PAGE_BYTES;

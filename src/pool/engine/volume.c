@@ -266,6 +266,30 @@ uint64_t volume_unmet_slots(const struct volume_record *record)
 		   missing(record->reservation_bytes, record->used_data + record->used_meta));
 }
 
+static bool promised(const struct volume_record *record)
+{
+	return record->state == VOLUME_LIVE &&
+	       (record->reservation_bytes != 0 || record->refreservation_bytes != 0);
+}
+
+bool pool_promises(const struct pool *pool)
+{
+	for (uint32_t id = 1; id < pool->volume_limit; id++) {
+		if (pool->volumes[id] && promised(&pool->volumes[id]->rec))
+			return true;
+	}
+	return false;
+}
+
+uint64_t volume_promise_slots(const struct volume *volume)
+{
+	const uint64_t unmet = volume_unmet_slots(&volume->rec);
+
+	if (!promised(&volume->rec))
+		return unmet;
+	return unmet + MIN(volume->pool->super.shared_extra, volume->rec.unique);
+}
+
 static void snapshot_recount(struct pool *pool, const struct snapshot *snapshot)
 {
 	struct volume *volume = volume_at(pool, snapshot->rec.volume);
@@ -309,6 +333,8 @@ void volumes_recount(struct pool *pool)
 	for (uint32_t id = 1; id < pool->volume_limit; id++)
 		if (pool->volumes[id])
 			volume_recount(pool, pool->volumes[id]);
+	if (pool_promises(pool))
+		pool->unmet_total += pool->super.shared_extra;
 	for (uint32_t id = 1; id < pool->snapshot_limit; id++)
 		if (pool->snapshots[id])
 			snapshot_recount(pool, pool->snapshots[id]);

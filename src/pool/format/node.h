@@ -82,6 +82,7 @@ enum node_kind {
 	NODE_DEADLIST,	/* leaf: deadlist page */
 	NODE_HISTORY,	/* leaf: 8 history records */
 	NODE_BITMAP,	/* no tree: a page of a segment's bitmap */
+	NODE_SHARES,	/* leaf: a byte for each of 4096 slots */
 	NODE_KIND_COUNT,
 };
 
@@ -136,6 +137,20 @@ static inline uint64_t entry_seq(const uint8_t raw[ENTRY_BYTES])
 static inline uint32_t entry_epoch(const uint8_t raw[ENTRY_BYTES])
 {
 	return le32_get(raw + 12);
+}
+
+/* The leaf of the reference table that a data block is in, and its byte there. */
+static inline uint64_t shares_leaf_index(uint64_t vaddr)
+{
+	return vaddr >> VADDR_SLOT_BITS << 6 | (vaddr & VADDR_SLOT_MASK) >> PAGE_SHIFT;
+}
+static inline unsigned shares_leaf_slot(uint64_t vaddr)
+{
+	return vaddr & (PAGE_BYTES - 1);
+}
+static inline uint64_t shares_vaddr(uint64_t leaf, unsigned slot)
+{
+	return leaf >> 6 << VADDR_SLOT_BITS | (leaf & 63) << PAGE_SHIFT | slot;
 }
 
 /* The check of a data block: 96 bits of XXH3-128, seeded with the entry's seq. */

@@ -31,11 +31,13 @@
 #define AT_LOG_SEGMENTS 768
 #define AT_DRIVES 832
 #define DRIVE_BYTES 64
+#define AT_SHARES 3904 /* room for another root follows: the keys' */
+#define AT_SHARED_EXTRA 4032
 #define AT_LOCATION 4072
 #define AT_CHECK 4080
 
 _Static_assert(AT_LOG_SEGMENTS + SUPER_LOG_SEGMENTS_MAX * 4 == AT_DRIVES, "the log fits");
-_Static_assert(AT_DRIVES + SUPER_DRIVES_MAX * DRIVE_BYTES <= AT_LOCATION, "the drives fit");
+_Static_assert(AT_DRIVES + SUPER_DRIVES_MAX * DRIVE_BYTES <= AT_SHARES, "the drives fit");
 _Static_assert(AT_CHECK + CODEC_CHECK_BYTES == PAGE_BYTES, "the check is last");
 
 static void page_seal(uint8_t page[PAGE_BYTES], uint64_t seed)
@@ -77,7 +79,7 @@ static void tables_encode(const struct super *super, uint8_t *to)
 	node_ptr_encode(&super->snapshots, to + AT_ROOTS + 64);
 	node_ptr_encode(&super->segments, to + AT_ROOTS + 128);
 	node_ptr_encode(&super->history, to + AT_ROOTS + 192);
-	/* Two more roots are reserved here: the reference table's and the keys'. */
+	node_ptr_encode(&super->shares, to + AT_SHARES);
 	field_text_copy(to + AT_POOL_NAME, super->pool_name, POOL_NAME_BYTES);
 	field_text_copy(to + AT_HOST_NAME, super->host_name, POOL_NAME_BYTES);
 	for (size_t i = 0; i < super->log_segment_count; i++)
@@ -154,6 +156,7 @@ void super_encode(const struct super *super, bool back, uint8_t to[PAGE_BYTES])
 	le32_put(to + 568, super->snapshot_limit);
 	le16_put(to + 572, super->reserve_permille);
 	to[574] = super->autotrim;
+	le64_put(to + AT_SHARED_EXTRA, super->shared_extra);
 	seeds_encode(super, to);
 	tables_encode(super, to);
 	le64_put(to + AT_LOCATION,
@@ -209,6 +212,7 @@ static void fields_decode(const uint8_t *from, struct super *ret_super)
 	ret_super->snapshot_limit = le32_get(from + 568);
 	ret_super->reserve_permille = le16_get(from + 572);
 	ret_super->autotrim = from[574];
+	ret_super->shared_extra = le64_get(from + AT_SHARED_EXTRA);
 }
 
 static bool fields_valid(const struct super *super)
@@ -232,6 +236,8 @@ static int roots_decode(const uint8_t *from, struct super *ret_super)
 		r = field_root_get(from + AT_ROOTS + 128, NODE_SEGMENTS, &ret_super->segments);
 	if (r == 0)
 		r = field_root_get(from + AT_ROOTS + 192, NODE_HISTORY, &ret_super->history);
+	if (r == 0)
+		r = field_root_get(from + AT_SHARES, NODE_SHARES, &ret_super->shares);
 	if (r == 0)
 		r = seeds_decode(from, ret_super);
 	return r;

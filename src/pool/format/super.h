@@ -29,7 +29,8 @@
 /* Features this version knows. An unknown bit: compat is ignored, ro_compat allows reading only,
  * incompat is refused. */
 #define FEATURES_COMPAT UINT64_C(0)
-#define FEATURES_RO_COMPAT UINT64_C(0)
+#define FEATURE_RO_SHARES UINT64_C(1) /* there is a reference table: who frees must ask it */
+#define FEATURES_RO_COMPAT FEATURE_RO_SHARES
 #define FEATURES_INCOMPAT UINT64_C(0)
 
 enum super_state {
@@ -85,6 +86,8 @@ struct super {
 	char host_name[POOL_NAME_BYTES];
 	char pool_name[POOL_NAME_BYTES];
 	struct node_ptr volumes, snapshots, segments, history;
+	struct node_ptr shares; /* the reference table */
+	uint64_t shared_extra;	/* sum of its bytes */
 	struct super_seed seeds[SUPER_SEEDS_MAX];
 	uint64_t history_next;		 /* index of the next history record */
 	uint64_t data_slots, meta_slots; /* used, copies counted once; bitmaps of these add up to */

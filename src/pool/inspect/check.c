@@ -22,11 +22,15 @@ static int steps(struct inspect *in)
 	if (inspect_tick(in))
 		(void)!inspect_tables_load(in);
 	if (inspect_tick(in))
+		(void)!inspect_shares_load(in);
+	if (inspect_tick(in))
 		inspect_tables_check(in);
 	if (inspect_tick(in))
 		inspect_chains_check(in);
 	if (inspect_tick(in))
 		(void)!inspect_log_check(in, NULL);
+	if (inspect_tick(in))
+		inspect_shares_check(in);
 	if (inspect_tick(in))
 		inspect_bitmaps_own(in);
 	if (inspect_tick(in))
@@ -59,6 +63,7 @@ int inspect_free(struct inspect *in, int result)
 	else if (in->error == -ECANCELED)
 		err_set(in->err, result, "looking at pool '%s' was stopped", in->result->name);
 	inspect_fetcher_free(in);
+	inspect_shares_free(in);
 	inspect_tables_free(in);
 	inspect_segments_free(in);
 	inspect_drives_close(in);

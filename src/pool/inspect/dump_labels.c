@@ -152,6 +152,8 @@ int dump_super(const struct inspect_dump *dump)
 	dump_pointer(dump, "snapshots", &s->snapshots);
 	dump_pointer(dump, "segments", &s->segments);
 	dump_pointer(dump, "history", &s->history);
+	dump_pointer(dump, "references", &s->shares);
+	dump_number(dump, "shared_slots", s->shared_extra);
 	seeds_dump(dump, s);
 	log_place_dump(dump, s);
 	dump_close(dump);

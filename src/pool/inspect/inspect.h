@@ -57,6 +57,7 @@ struct inspect_snapshot {
 };
 
 struct inspect_fetcher;
+struct inspect_shares;
 
 struct inspect {
 	const struct pool_inspect_params *params;
@@ -80,6 +81,7 @@ struct inspect {
 	uint64_t meta_slots_total; /* no walk is longer */
 	bool incomplete;	   /* something could not be read: what it owns is not known */
 	struct inspect_fetcher *fetcher;
+	struct inspect_shares *shares;
 };
 
 /* --- Life (check.c) ------------------------------------------------------------------------ */
@@ -138,6 +140,15 @@ MUST_CHECK int inspect_own_logged(struct inspect *in, uint64_t vaddr,
 				  const struct inspect_place *place);
 void inspect_bitmaps_own(struct inspect *in);
 void inspect_bitmaps_check(struct inspect *in);
+
+/* --- References (shares.c) ----------------------------------------------------------------- */
+
+MUST_CHECK int inspect_shares_load(struct inspect *in);
+/* True: the table grants the slot one owner more, which is taken off. */
+bool inspect_share_take(struct inspect *in, uint64_t vaddr);
+/* After all owners: what was granted and not taken. */
+void inspect_shares_check(struct inspect *in);
+void inspect_shares_free(struct inspect *in);
 
 /* --- Trees (tree.c) ------------------------------------------------------------------------ */
 

@@ -149,7 +149,10 @@ static void leaf_entry(struct walker *w, const struct level *leaf, unsigned i,
 		leaf->now.ptr.vaddr != 0 ? leaf->page + (size_t)i * ENTRY_BYTES : nothing;
 	struct inspect_place place;
 
-	if (entry_vaddr(b) != 0 && entry_vaddr(a) == entry_vaddr(b)) {
+	/* One block of two births at one place was copied there: the two share it, each on its own.
+	 */
+	if (entry_vaddr(b) != 0 && entry_vaddr(a) == entry_vaddr(b) &&
+	    entry_epoch(a) == entry_epoch(b)) {
 		map->shared++;
 		if (memcmp(a, b, ENTRY_BYTES) == 0)
 			return;

@@ -60,6 +60,8 @@ int inspect_own(struct inspect *in, uint64_t vaddr, const struct inspect_place *
 
 	if (r != -EEXIST)
 		return r;
+	if (inspect_share_take(in, vaddr))
+		return 0;
 	at.vaddr = vaddr;
 	inspect_damage(in, "double-owner", &at, "its slot belongs to something else already");
 	return r;

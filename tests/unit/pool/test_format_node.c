@@ -57,7 +57,7 @@ static void pointer_that_no_writer_makes(void **state)
 	static const struct damage damages[] = {
 		{"level", 6, "08"},
 		{"no kind", 7, "00"},
-		{"unknown kind", 7, "08"},
+		{"unknown kind", 7, "09"},
 		{"segment 0", 0, "010203000000"},
 	};
 
@@ -70,6 +70,15 @@ static void pointer_that_no_writer_makes(void **state)
 		if (node_ptr_decode(raw, &ptr) != -EUCLEAN || ptr.vaddr != 77)
 			fail_msg("%s", damages[i].what);
 	}
+}
+
+static void references_have_their_places(void **state)
+{
+	const uint64_t vaddr = vaddr_make(7, 3 * 4096 + 21);
+
+	assert_int_equal(shares_leaf_index(vaddr), 7 * 64 + 3);
+	assert_int_equal(shares_leaf_slot(vaddr), 21);
+	assert_int_equal(shares_vaddr(7 * 64 + 3, 21), vaddr);
 }
 
 static void entry_is_golden_and_comes_back(void **state)
@@ -129,6 +138,7 @@ int main(void)
 		cmocka_unit_test(pointer_is_golden_and_comes_back),
 		cmocka_unit_test(pointer_to_nothing_is_all_zero),
 		cmocka_unit_test(pointer_that_no_writer_makes),
+		cmocka_unit_test(references_have_their_places),
 		cmocka_unit_test(entry_is_golden_and_comes_back),
 		cmocka_unit_test(checks_are_golden_and_seeded),
 	};

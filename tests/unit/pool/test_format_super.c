@@ -40,11 +40,15 @@
 
 static const struct golden super_front[] = {
 	SUPER_COMMON,
-	{4072, "b5b1b2b3b4b5b6b7 5cf4c59cf930b4b3f0b22fd30d062abb"},
+	{3904, "050000000100 00 08"},
+	{4032, "0e00000000000000"},
+	{4072, "b5b1b2b3b4b5b6b7 6b94c65916aa1668347d30f820c7dc86"},
 };
 static const struct golden super_back[] = {
 	SUPER_COMMON,
-	{4072, "b5b1b2b3b5b5b6b7 75c1d875ef9c6cdd80af1886a4e45f94"},
+	{3904, "050000000100 00 08"},
+	{4032, "0e00000000000000"},
+	{4072, "b5b1b2b3b5b5b6b7 08d126b352729115e1de22cc14cbe649"},
 };
 
 static const struct golden heartbeat_golden[] = {
@@ -104,6 +108,8 @@ static void sample(struct super *super)
 		.snapshots = {.vaddr = vaddr_make(256, 2), .kind = NODE_SNAPSHOTS},
 		.segments = {.vaddr = vaddr_make(256, 3), .kind = NODE_SEGMENTS},
 		.history = {.vaddr = vaddr_make(256, 4), .kind = NODE_HISTORY},
+		.shares = {.vaddr = vaddr_make(256, 5), .kind = NODE_SHARES},
+		.shared_extra = 14,
 		.history_next = 11,
 		.data_slots = 12,
 		.meta_slots = 13,
@@ -194,7 +200,8 @@ static void nothing_reads_what_has_no_name(void **state)
 		memset(page + 416 + i * 32 + 5, 0xff, 3);
 	memset(page + 576, 0xff, 64);
 	golden_put(page + 640 + 5, "ff01");
-	memset(page + 3904, 0xff, 4072 - 3904);
+	memset(page + 3904 + 64, 0xff, 64);
+	memset(page + 4040, 0xff, 4072 - 4040);
 	seal(page);
 	assert_int_equal(super_decode(page, false, SLOT, &super), 0);
 	assert_int_equal(super.pool_name[5], 0);

@@ -40,6 +40,12 @@ enum api_ask_key {
 	ASK_OBJECT = 1 << 22,
 	ASK_PATH = 1 << 23,
 	ASK_TEST = 1 << 24,
+	ASK_TO = 1 << 25,
+	ASK_FORMAT = 1 << 26,
+	ASK_SOURCE = 1 << 27,
+	ASK_OFFSET = 1 << 28,
+	ASK_LENGTH = 1 << 29,
+	ASK_TO_OFFSET = 1 << 30,
 };
 
 #define ASK_PROPERTIES \
@@ -48,13 +54,15 @@ enum api_ask_key {
 /* Texts point into the JSON, which must live longer. */
 struct api_ask {
 	unsigned given; /* enum api_ask_key, or-ed; what is not given is zero */
-	const char *name, *new_name, *snapshot, *tag, *severity, *object, *path, *test;
+	const char *name, *new_name, *snapshot, *tag, *severity, *object, *path, *test, *to,
+		*format, *source;
 	unsigned name_count;
 	const char *names[API_NAMES_MAX];
 	unsigned path_count;
 	const char *paths[API_NAMES_MAX]; /* of "paths", or of "groups" in turn */
 	unsigned groups[API_NAMES_MAX];
-	uint64_t size, quota, refquota, reservation, refreservation, rewind, cursor, since;
+	uint64_t size, quota, refquota, reservation, refreservation, rewind, cursor, since, offset,
+		length, to_offset;
 	unsigned reserve_permille;
 	bool pause_when_full, read_only, force, recursive, autotrim;
 };

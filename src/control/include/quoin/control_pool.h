@@ -84,6 +84,9 @@ MUST_CHECK int control_volume_rollback(struct control *control, const char *snap
 				       bool recursive, struct err *err);
 MUST_CHECK int control_volume_clone(struct control *control, const char *snapshot, const char *name,
 				    struct err *err);
+/* -EEXIST, -EBUSY (a target has `to`), -EMLINK, -EINVAL, and as ever. */
+MUST_CHECK int control_volume_copy(struct control *control,
+				   const struct control_volume_copy *params, struct err *err);
 MUST_CHECK int control_volume_promote(struct control *control, const char *name, struct err *err);
 
 /* --- Snapshots ------------------------------------------------------------------------------- */

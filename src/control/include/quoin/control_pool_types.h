@@ -69,6 +69,7 @@ struct control_pool_info {
 	uint64_t size_bytes, allocated_bytes, freeing_bytes, reserved_bytes, reserve_bytes,
 		available_bytes, discarding_bytes, discarded_bytes;
 	uint64_t data_bytes, metadata_bytes, log_bytes;
+	uint64_t shared_bytes; /* what copies by reference would take more if they were none */
 	unsigned volume_count, snapshot_count;
 	uint64_t checkpoint, created_s, replayed_records;
 	uint64_t held_writes, held_ns; /* back, while checkpoints ran, since the import */
@@ -118,6 +119,17 @@ struct control_volume_set {
 											*/
 	bool pause_when_full, read_only;
 };
+
+/* By reference: no data is moved. Without `range`, `to` becomes a new volume. */
+struct control_volume_copy {
+	const char *from; /* POOL/NAME or POOL/NAME@SNAP */
+	const char *to;	  /* POOL/NAME */
+	bool range;	  /* the next four count, and `to` is there */
+	bool has_length;  /* else to the end of `from` */
+	uint64_t offset, length_bytes, to_offset;
+};
+/* With this begin the names of what a copy makes on its way. */
+#define CONTROL_COPY_NAME "quoin-copy."
 
 struct control_volume_info {
 	char name[CONTROL_OBJECT_MAX + 1];   /* "POOL/NAME" */

@@ -114,6 +114,19 @@ MUST_CHECK int pool_volume_rollback(struct pool *pool, const char *snapshot, boo
 MUST_CHECK int pool_volume_clone(struct pool *pool, const char *snapshot, const char *new_name,
 				 struct err *err);
 
+/*
+ * [fiber] Blocks of a volume or snapshot become those of another place, by reference: no data is
+ * moved, and it takes no space but for the map. Holes too. Offsets and length are multiples of
+ * 4096; ranges of one volume do not overlap. Requests on both volumes wait meanwhile. A large one
+ * is made in pieces, from its beginning on: a crash may leave the first of them. -EMLINK: a block
+ * has too many copies; -EINVAL, -ENOSPC (promises to others could not be kept), -EDQUOT, -EAGAIN.
+ */
+struct pool_copy {
+	const char *from, *to; /* "NAME" or "NAME@SNAP"; "NAME" */
+	uint64_t offset, to_offset, length_bytes;
+};
+MUST_CHECK int pool_volume_copy(struct pool *pool, const struct pool_copy *copy, struct err *err);
+
 /* [fiber] The clone takes over the snapshots up to its origin; the old owner becomes its clone. */
 MUST_CHECK int pool_volume_promote(struct pool *pool, const char *name, struct err *err);
 
@@ -129,6 +142,12 @@ MUST_CHECK int pool_volume_find(struct pool *pool, const char *name,
  */
 MUST_CHECK int pool_device_open(struct pool *pool, const char *name, bool read_only,
 				struct block_device **ret_device, struct err *err);
+
+/*
+ * [fiber] The first byte at or behind `offset` where a device of a snapshot may read as something
+ * else than zeroes; of a volume, `offset` itself. -ENOENT: only zeroes follow.
+ */
+MUST_CHECK int pool_device_data(struct block_device *device, uint64_t offset, uint64_t *ret_offset);
 
 /* --- Snapshots ------------------------------------------------------------------------------- */
 

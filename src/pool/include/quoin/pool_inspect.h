@@ -87,6 +87,7 @@ struct pool_inspect_space {
 	uint64_t meta_total, meta_used;
 	uint64_t maps, deadlists, tables, bitmaps; /* meta_used is their sum */
 	uint64_t log_total;
+	uint64_t shared; /* owners of slots of data beyond the first: copies by reference */
 	uint64_t leaked, unmarked; /* bits without an owner, owners without a bit */
 	uint64_t stored_data_used, stored_meta_used;
 	uint64_t chunks_total, chunks_used;

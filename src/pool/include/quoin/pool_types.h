@@ -104,6 +104,7 @@ struct pool_status {
 	uint64_t freeing_bytes;	   /* let go, not reusable yet */
 	uint64_t discarding_bytes; /* free, but first the drives are told (autotrim) */
 	uint64_t discarded_bytes;  /* told to drives since the import */
+	uint64_t shared_bytes;	   /* what copies by reference would take more if they were none */
 	uint64_t reserved_bytes;   /* promised to volumes and not used yet */
 	uint64_t reserve_bytes;	   /* kept back */
 	uint64_t available_bytes;  /* to guests */
