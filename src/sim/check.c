@@ -398,7 +398,7 @@ bool check_readable(struct work *work, char why[CHECK_TEXT])
 	return good;
 }
 
-void check_snapshot(struct work *work, unsigned volume, unsigned snapshot)
+bool check_snapshot(struct work *work, unsigned volume, unsigned snapshot)
 {
 	const struct model_volume *v = &work->model->volumes[volume];
 	const struct cells *cells = &v->snapshots[snapshot].cells;
@@ -407,10 +407,12 @@ void check_snapshot(struct work *work, unsigned volume, unsigned snapshot)
 	char why[CHECK_TEXT] = "";
 	char name[2 * MODEL_NAME];
 	struct check c;
+	bool good;
 
 	snprintf(name, sizeof(name), "%s@%s", v->name, v->snapshots[snapshot].name);
 	check_begin(&c, work, HOW_SNAPSHOT, why);
-	if (observe(&c, name, cells->count) && judge(&c, work->model, cells, name)) {
+	good = observe(&c, name, cells->count) && judge(&c, work->model, cells, name);
+	if (good) {
 		event.values = c.seen;
 		c.seen = NULL;
 		work_event(work, &event);
@@ -418,4 +420,5 @@ void check_snapshot(struct work *work, unsigned volume, unsigned snapshot)
 		sim_fail(work->world->context, "%s", why);
 	}
 	check_end(&c);
+	return good;
 }

@@ -7,8 +7,8 @@
 
 #define CHECK_TEXT 600
 
-/* Reads the snapshot, and settles the model on what was seen. */
-void check_snapshot(struct work *work, unsigned volume, unsigned snapshot);
+/* Reads the snapshot, and settles the model on what was seen. False: it cannot be read. */
+bool check_snapshot(struct work *work, unsigned volume, unsigned snapshot);
 
 /*
  * The volumes and snapshots there are and all that they hold, against what the model lets survive a

@@ -417,8 +417,10 @@ static bool old_snapshot_step(struct work *work, const struct work_mix *mix, enu
 	verb->target = (unsigned)MAX(target, 0);
 	if (op == WORK_ROLLBACK)
 		work_handle_close(work, verb->volume[0]);
-	if (op == WORK_ROLLBACK || op == WORK_CLONE)
-		check_snapshot(work, verb->volume[0], verb->snapshot);
+	/* What it holds is not known then, and a flush of the head would seem to tell. */
+	if ((op == WORK_ROLLBACK || op == WORK_CLONE) &&
+	    !check_snapshot(work, verb->volume[0], verb->snapshot))
+		return true;
 	if (!work->world->cut)
 		work_verb(work, verb);
 	return true;
