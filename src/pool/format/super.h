@@ -30,7 +30,8 @@
  * incompat is refused. */
 #define FEATURES_COMPAT UINT64_C(0)
 #define FEATURES_RO_COMPAT UINT64_C(0)
-#define FEATURES_INCOMPAT UINT64_C(0)
+#define FEATURE_KINDS UINT64_C(2) /* there are volumes that are not plain */
+#define FEATURES_INCOMPAT FEATURE_KINDS
 
 enum super_state {
 	SUPER_ACTIVE = 1, /* imported, or the host crashed */

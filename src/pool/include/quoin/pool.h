@@ -129,6 +129,13 @@ MUST_CHECK int pool_volume_find(struct pool *pool, const char *name,
 MUST_CHECK int pool_device_open(struct pool *pool, const char *name, bool read_only,
 				struct block_device **ret_device, struct err *err);
 
+/*
+ * [fiber] The same of a volume that is not plain, which pool_device_open() refuses (-EBUSY). Who
+ * opens it knows what of it may be shown.
+ */
+MUST_CHECK int pool_device_open_raw(struct pool *pool, const char *name, bool read_only,
+				    struct block_device **ret_device, struct err *err);
+
 /* --- Snapshots ------------------------------------------------------------------------------- */
 
 /* [fiber] One or several "NAME@SNAP", all of one instant. Costs one log flush. */

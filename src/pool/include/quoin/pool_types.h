@@ -130,8 +130,16 @@ struct pool_drive_status {
 
 enum pool_property { POOL_RESERVE_PERMILLE, POOL_AUTOTRIM };
 
+enum pool_volume_kind {
+	POOL_VOLUME_PLAIN,
+	POOL_VOLUME_ARRIVING, /* not all of its content is there: not opened as a disk, no snapshots
+			       */
+	POOL_VOLUME_HIDDEN,   /* a record of ours */
+};
+
 struct pool_volume_params {
 	uint64_t size_bytes;
+	enum pool_volume_kind kind;
 	bool pause_when_full; /* else an error */
 	bool read_only;
 	uint64_t quota_bytes, refquota_bytes;		  /* 0 = none */
@@ -145,6 +153,7 @@ enum pool_volume_property {
 	POOL_VOLUME_REFRESERVATION, /* without */
 	POOL_VOLUME_PAUSE_WHEN_FULL,
 	POOL_VOLUME_READ_ONLY,
+	POOL_VOLUME_KIND,
 };
 
 struct pool_volume_info {
