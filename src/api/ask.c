@@ -41,6 +41,12 @@ static const struct ask_field fields[] = {
 	{"reserve_permille", ASK_RESERVE, KIND_NUMBER, AT(reserve_permille), 1000},
 	{"rewind", ASK_REWIND, KIND_SIZE, AT(rewind), INT64_MAX},
 	{"cursor", ASK_CURSOR, KIND_SIZE, AT(cursor), INT64_MAX},
+	{"source", ASK_SOURCE, KIND_TEXT, AT(source), CONTROL_SOURCE_MAX},
+	{"sha256", ASK_SHA256, KIND_TEXT, AT(sha256), 64},
+	{"digest_list", ASK_DIGEST_LIST, KIND_TEXT, AT(digest_list), CONTROL_PATH_MAX},
+	{"rate", ASK_RATE, KIND_SIZE, AT(rate), INT64_MAX},
+	{"first", ASK_FIRST, KIND_BOOL, AT(first), 0},
+	{"paused", ASK_PAUSED, KIND_BOOL, AT(paused), 0},
 };
 
 static int text_decode(const struct ask_field *f, const json_t *value, const char **at,

@@ -9,6 +9,7 @@
 
 #include <quoin/control_pool.h>
 #include <quoin/disk.h>
+#include <quoin/image.h>
 #include <quoin/pool.h>
 
 #include "host.h"
@@ -33,11 +34,13 @@ struct control_pool {
 	unsigned disk_count;
 	struct disk *disks[CONTROL_DRIVES_MAX];
 	char problem[256]; /* the engine's words that were logged last; the home loop's */
+	struct image_deploy *deploys[CONTROL_DEPLOYS_MAX]; /* the home loop's; NULL = free */
 };
 
 struct control_pools {
 	struct control_workers *workers; /* borrowed */
 	struct control_host host;
+	struct image_opener opener;
 	unsigned count;
 	struct control_pool *pools[CONTROL_POOLS_MAX];
 };
@@ -104,6 +107,7 @@ MUST_CHECK int control_pool_wipe(struct control_pools *pools, struct control_poo
 struct pool_args {
 	int (*verb)(struct pool_args *args);
 	struct pool *pool;
+	struct control_pool *owner;
 	const char *name, *other; /* without the pool's name */
 	const char *const *names;
 	unsigned count;

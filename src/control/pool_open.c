@@ -11,6 +11,7 @@
 
 #include "pool.h"
 #include "pool_call.h"
+#include "pool_deploy.h"
 
 static void disks_close(struct control_pool *pool)
 {
@@ -148,6 +149,8 @@ static int open_it(const struct opening *o, const struct pool_drive_param *drive
 	pool_status(pool->pool, &status);
 	memcpy(pool->guid, status.guid, sizeof(pool->guid));
 	memcpy(pool->problem, status.problem, sizeof(pool->problem));
+	if (!o->how->read_only)
+		control_deploys_resume(pool, &o->pools->opener);
 	if (o->how->history && !o->how->read_only &&
 	    pool_history_add(pool->pool, o->how->history) < 0)
 		log_debug("the history of pool \"%s\" does not have: %s", pool->name,
@@ -185,6 +188,7 @@ static int closing_run(void *arg)
 	struct pool *engine = pool->pool;
 	int r;
 
+	control_deploys_stop(pool);
 	pool->pool = NULL;
 	r = pool_close(engine, c->how, c->err);
 	/* What is to be lost need not have been written. */

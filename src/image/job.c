@@ -42,6 +42,8 @@ void job_fail(struct job *job, const char *format, ...)
 	snprintf(job->record.problem, sizeof(job->record.problem), "%s", job->problem);
 	job->failure_unrecorded = true;
 	log_warning("an image will not arrive: %s", job->problem);
+	/* Nobody reads it any more: the keeper closes it. */
+	job->bad = true;
 	arrival_judge(&job->arrival, -EIO);
 	job_wake(job);
 }
@@ -125,9 +127,13 @@ static void finish(struct job *job)
 	if (r < 0)
 		return;
 	job->verified_same = true;
-	r = job_persist(job);
-	if (r == 0)
+	r = job->record_channel ? job_persist(job) : 0;
+	if (r == 0) {
+		/* Nobody writes it any more: whoever has its device may be rid of it. */
+		block_channel_close(job->record_channel);
+		job->record_channel = NULL;
 		r = job->settle(job->data);
+	}
 	if (r < 0) {
 		job_wait(job,
 			 "the volume cannot be made an ordinary one yet: see quoin pool status");
@@ -306,11 +312,10 @@ void job_free(struct job *job)
 	while (arrival->devices > 0 || arrival->in_flight > 0 || arrival->puncher)
 		fiber_sleep_ns(LEAVE_LOOK_NS);
 	fibers_end(job);
-	if (job->state != JOB_DONE && job->unrecorded > 0 && job_persist(job) < 0)
+	if (job->unrecorded > 0 && job_persist(job) < 0)
 		log_debug("the record of an image is not written at its end");
 	loop_timer_disarm(job->loop, &job->tick);
-	if (job->record_channel)
-		block_channel_close(job->record_channel);
+	block_channel_close(job->record_channel);
 	arrival_fini(arrival);
 	free(job->digests);
 	free(job);
@@ -365,14 +370,14 @@ int job_pause(struct job *job, bool on)
 	job->record.flags &= ~(unsigned)RECORD_PAUSED;
 	job->record.flags |= on ? RECORD_PAUSED : 0;
 	job_wake(job);
-	return job->state == JOB_DONE ? 0 : job_persist(job);
+	return job_persist(job);
 }
 
 int job_rate_set(struct job *job, uint64_t rate_bytes)
 {
 	job->record.rate_bytes = rate_bytes;
 	job->allowance = 0;
-	return job->state == JOB_DONE ? 0 : job_persist(job);
+	return job_persist(job);
 }
 
 void job_retry(struct job *job)

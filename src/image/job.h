@@ -37,8 +37,8 @@ struct job_params {
 	uint8_t (*digests)[CODEC_SHA256_BYTES];
 	struct image_source *source; /* open already, taken; NULL: to be opened */
 	/*
-	 * [fiber] All is here, durable and trusted: make the volume an ordinary one. 0, or negative
-	 * errno: it is asked again later.
+	 * [fiber] All is here, durable and trusted: make the volume an ordinary one. The record's
+	 * device is not used any more. 0, or negative errno: it is asked again later.
 	 */
 	int (*settle)(void *data);
 	void *data;

@@ -36,7 +36,7 @@ ROOMS = {
     'api': ['base', 'control'],
     'inspect': ['base', 'loop', 'disk', 'block', 'pool'],
     'quoind': ['base', 'loop', 'guest', 'disk', 'block', 'nvme', 'vfio_user', 'control', 'api'],
-    'quoin': ['base', 'inspect', 'api'],
+    'quoin': ['base', 'loop', 'image', 'inspect', 'api'],
     'sim': ['base', 'loop', 'disk', 'codec', 'block', 'pool'],
 }
 

@@ -35,6 +35,12 @@ enum api_ask_key {
 	ASK_RESERVE = 1 << 17,
 	ASK_REWIND = 1 << 18,
 	ASK_CURSOR = 1 << 19,
+	ASK_SOURCE = 1 << 20,
+	ASK_SHA256 = 1 << 21,
+	ASK_DIGEST_LIST = 1 << 22,
+	ASK_RATE = 1 << 23,
+	ASK_FIRST = 1 << 24,
+	ASK_PAUSED = 1 << 25,
 };
 
 #define ASK_PROPERTIES \
@@ -43,15 +49,15 @@ enum api_ask_key {
 /* Texts point into the JSON, which must live longer. */
 struct api_ask {
 	unsigned given; /* enum api_ask_key, or-ed; what is not given is zero */
-	const char *name, *new_name, *snapshot, *tag;
+	const char *name, *new_name, *snapshot, *tag, *source, *sha256, *digest_list;
 	unsigned name_count;
 	const char *names[API_NAMES_MAX];
 	unsigned path_count;
 	const char *paths[API_NAMES_MAX]; /* of "paths", or of "groups" in turn */
 	unsigned groups[API_NAMES_MAX];
-	uint64_t size, quota, refquota, reservation, refreservation, rewind, cursor;
+	uint64_t size, quota, refquota, reservation, refreservation, rewind, cursor, rate;
 	unsigned reserve_permille;
-	bool pause_when_full, read_only, force, recursive, autotrim;
+	bool pause_when_full, read_only, force, recursive, autotrim, first, paused;
 };
 
 /* -EINVAL: a key that is not in `takes`, one of `needs` is missing, a value is not what it is. */

@@ -41,4 +41,11 @@ char *image_digest_format(const uint8_t digest[IMAGE_DIGEST_BYTES],
 /* The lines before the digests. */
 #define IMAGE_DIGESTS_HEAD "quoin-digests 1\nsize %llu\npiece 1048576\n"
 
+struct image_opener;
+struct loop;
+
+/* [fiber] The list of an image, to `out`, which is a FILE. */
+MUST_CHECK int image_digest_print(struct loop *loop, const struct image_opener *opener,
+				  const char *source, void *out, struct err *err);
+
 #endif
