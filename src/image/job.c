@@ -128,6 +128,9 @@ static void finish(struct job *job)
 		return;
 	job->verified_same = true;
 	r = job->record_channel ? job_persist(job) : 0;
+	/* A request of a guest may have wanted it, too. */
+	while (job->persisting)
+		fiber_sleep_ns(LEAVE_LOOK_NS);
 	if (r == 0) {
 		/* Nobody writes it any more: whoever has its device may be rid of it. */
 		block_channel_close(job->record_channel);

@@ -82,13 +82,13 @@ int job_persist(struct job *job)
 	struct batch batch = {.copies = pages_new(PAGES_AT_ONCE + 1)};
 	int r = batch.copies ? 0 : -ENOMEM;
 
+	while (job->persisting)
+		fiber_sleep_ns(LOOK_NS);
 	/* All was recorded, and the record is no more. */
 	if (!job->record_channel) {
 		free(batch.copies);
 		return 0;
 	}
-	while (job->persisting)
-		fiber_sleep_ns(LOOK_NS);
 	job->persisting = true;
 	job->unrecorded = 0;
 	do {
