@@ -309,6 +309,8 @@ void *nbd_source_main(void *arg)
 
 	pthread_setname_np(pthread_self(), "image-source");
 	r = open_it(source);
+	/* All are connected, or never will be: a daemon that is killed leaves no socket. */
+	socket_dir_remove(source);
 	/* The first call is the one that waits for this. */
 	while ((call = call_next(source)) == NULL)
 		turn(source);
@@ -324,6 +326,5 @@ void *nbd_source_main(void *arg)
 	/* The last one serves the ones before. */
 	while (source->child_count > 0)
 		child_stop(&source->children[--source->child_count]);
-	socket_dir_remove(source);
 	return NULL;
 }

@@ -349,6 +349,8 @@ class Deploy(DaemonTest):
                                   text=True).stdout.split()
             self.stop(number)
             end = time.monotonic() + 10
+            self.assertEqual([name for name in os.listdir(os.path.dirname(self.socket))
+                              if name.startswith('image-')], [])
             while any(os.path.exists(f'/proc/{pid}') for pid in pids):
                 self.assertLess(time.monotonic(), end)
                 time.sleep(0.05)
