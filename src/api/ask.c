@@ -49,10 +49,15 @@ static const struct ask_field fields[] = {
 	{"object", ASK_OBJECT, KIND_TEXT, AT(object), HEALTH_OBJECT_MAX},
 	{"to", ASK_TO, KIND_TEXT, AT(to), CONTROL_PATH_MAX},
 	{"format", ASK_FORMAT, KIND_TEXT, AT(format), 16},
-	{"source", ASK_SOURCE, KIND_TEXT, AT(source), CONTROL_OBJECT_MAX},
+	{"source", ASK_SOURCE, KIND_TEXT, AT(source), CONTROL_SOURCE_MAX},
 	{"offset", ASK_OFFSET, KIND_SIZE, AT(offset), INT64_MAX},
 	{"length", ASK_LENGTH, KIND_SIZE, AT(length), INT64_MAX},
 	{"to_offset", ASK_TO_OFFSET, KIND_SIZE, AT(to_offset), INT64_MAX},
+	{"sha256", ASK_SHA256, KIND_TEXT, AT(sha256), 64},
+	{"digest_list", ASK_DIGEST_LIST, KIND_TEXT, AT(digest_list), CONTROL_PATH_MAX},
+	{"rate", ASK_RATE, KIND_SIZE, AT(rate), INT64_MAX},
+	{"first", ASK_FIRST, KIND_BOOL, AT(first), 0},
+	{"paused", ASK_PAUSED, KIND_BOOL, AT(paused), 0},
 };
 
 static int text_decode(const struct ask_field *f, const json_t *value, const char **at,
@@ -172,7 +177,7 @@ static int field_decode(const struct ask_field *f, const json_t *value, struct a
 	UNREACHABLE();
 }
 
-static const struct ask_field *field_find(const char *name, unsigned takes)
+static const struct ask_field *field_find(const char *name, uint64_t takes)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
 		if ((fields[i].key & takes) && strcmp(fields[i].name, name) == 0)
@@ -181,7 +186,7 @@ static const struct ask_field *field_find(const char *name, unsigned takes)
 	return NULL;
 }
 
-static int needs_check(const struct api_ask *ask, unsigned needs, struct err *err)
+static int needs_check(const struct api_ask *ask, uint64_t needs, struct err *err)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
 		if ((fields[i].key & needs) && !(fields[i].key & ask->given))
@@ -190,7 +195,7 @@ static int needs_check(const struct api_ask *ask, unsigned needs, struct err *er
 	return 0;
 }
 
-int api_ask_decode(const json_t *json, unsigned takes, unsigned needs, struct api_ask *ret_ask,
+int api_ask_decode(const json_t *json, uint64_t takes, uint64_t needs, struct api_ask *ret_ask,
 		   struct err *err)
 {
 	json_t *items = (json_t *)json;

@@ -13,7 +13,7 @@ static json_t *number(uint64_t value)
 /* What is not UTF-8 is shown with '?' in place of the bytes that are no ASCII. */
 static json_t *text(const char *value)
 {
-	char ascii[CONTROL_PATH_MAX + 1];
+	char ascii[CONTROL_SOURCE_MAX + 1];
 	json_t *json = json_string(value);
 	size_t i;
 
@@ -159,6 +159,29 @@ json_t *api_export_encode(const struct control_export_info *info)
 /* --- Volumes and snapshots
  * ------------------------------------------------------------------------ */
 
+/* Seconds to the end at the rate of now; null when that says nothing. */
+static json_t *eta(const struct control_deploy_info *info)
+{
+	if (strcmp(info->state, "arriving") != 0 || info->rate_now == 0)
+		return json_null();
+	return number((info->image_bytes - info->here_bytes) / info->rate_now);
+}
+
+json_t *api_deploy_encode(const struct control_deploy_info *info)
+{
+	json_t *json = json_object();
+
+	PUT(json, {"state", json_string(info->state)},
+	    {"mode", json_string(info->first ? "first" : "online")},
+	    {"problem", text_or_null(info->problem)}, {"source", text_or_null(info->source)},
+	    {"image_bytes", number(info->image_bytes)}, {"here_bytes", number(info->here_bytes)},
+	    {"fetched_bytes", number(info->fetched_bytes)},
+	    {"verified_bytes", number(info->verified_bytes)},
+	    {"verify_bytes", number(info->verify_bytes)}, {"rate_limit", number(info->rate_limit)},
+	    {"rate", number(info->rate_now)}, {"eta_s", eta(info)});
+	return json;
+}
+
 json_t *api_volume_encode(const struct control_volume_info *info)
 {
 	const struct control_volume_set *set = &info->properties;
@@ -178,7 +201,9 @@ json_t *api_volume_encode(const struct control_volume_info *info)
 	    {"available_bytes", number(info->available_bytes)},
 	    {"pending_bytes", number(info->pending_bytes)}, {"created_s", number(info->created_s)},
 	    {"snapshots", json_integer(info->snapshot_count)},
-	    {"paused", json_boolean(info->paused)});
+	    {"paused", json_boolean(info->paused)},
+	    {"deploy",
+	     info->deploy.state[0] != '\0' ? api_deploy_encode(&info->deploy) : json_null()});
 	return json;
 }
 

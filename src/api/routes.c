@@ -175,8 +175,8 @@ struct route {
 	int (*handle)(struct call *call, struct err *err);
 	bool body; /* takes one */
 	unsigned status;
-	unsigned takes; /* of enum api_ask_key: the body is decoded; 0 = the handler does it */
-	unsigned needs;
+	uint64_t takes; /* of enum api_ask_key: the body is decoded; 0 = the handler does it */
+	uint64_t needs;
 };
 
 /* They wait for nothing, and need no verb to be at rest. */
@@ -239,6 +239,13 @@ static const struct route routes[] = {
 	 ASK_NAME | ASK_TO | ASK_FORMAT | ASK_FORCE, ASK_NAME | ASK_TO},
 	{"GET", "/v1/exports/{id}", api_export_get, false, 200, 0, 0},
 	{"DELETE", "/v1/exports/{id}", api_export_cancel, false, 204, 0, 0},
+	{"POST", "/v1/volumes/deploy", api_volume_deploy, true, 202,
+	 ASK_NAME | ASK_SOURCE | ASK_SIZE | ASK_SHA256 | ASK_DIGEST_LIST | ASK_RATE | ASK_FIRST,
+	 ASK_NAME | ASK_SOURCE},
+	{"POST", "/v1/volumes/deploy/info", api_deploy_info, true, 200, ASK_NAME, ASK_NAME},
+	{"POST", "/v1/volumes/deploy/change", api_deploy_change, true, 200,
+	 ASK_NAME | ASK_PAUSED | ASK_RATE, ASK_NAME},
+	{"POST", "/v1/volumes/deploy/cancel", api_deploy_cancel, true, 204, ASK_NAME, ASK_NAME},
 	{"POST", "/v1/snapshots", api_snapshots_create, true, 204, ASK_NAMES, ASK_NAMES},
 	{"POST", "/v1/snapshots/list", api_snapshots_list, true, 200, ASK_NAME | ASK_CURSOR,
 	 ASK_NAME},

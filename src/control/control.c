@@ -260,6 +260,7 @@ int control_new(const struct control_params *params, struct control **ret_contro
 	control->pools.board = &control->board;
 	control_board_init(&control->board);
 	control->runtime_dir = xstrdup(params->runtime_dir);
+	image_opener_nbd(&control->pools.opener, control->runtime_dir);
 	control->test_volumes = params->test_volumes;
 	control->memory_bytes =
 		params->memory_bytes ? params->memory_bytes : CONTROL_MEMORY_DEFAULT;

@@ -10,6 +10,7 @@
 #include <quoin/control_health.h>
 #include <quoin/control_pool.h>
 #include <quoin/disk.h>
+#include <quoin/image.h>
 #include <quoin/pool.h>
 
 #include "forecast.h"
@@ -54,8 +55,9 @@ struct control_pool {
 	struct disk *disks[CONTROL_DRIVES_MAX];
 	char problem[256]; /* the engine's words that were logged last; the home loop's */
 	struct control_pool_watch watch;
-	struct health_events *events; /* borrowed */
-	struct control_board *board;  /* the same */
+	struct health_events *events;			   /* borrowed */
+	struct control_board *board;			   /* the same */
+	struct image_deploy *deploys[CONTROL_DEPLOYS_MAX]; /* the home loop's; NULL = free */
 };
 
 struct control_pools {
@@ -63,6 +65,7 @@ struct control_pools {
 	struct health_events *events;	 /* the same */
 	struct control_board *board;	 /* the same */
 	struct control_host host;
+	struct image_opener opener;
 	unsigned count;
 	struct control_pool *pools[CONTROL_POOLS_MAX];
 };
@@ -132,6 +135,7 @@ MUST_CHECK int control_pool_wipe(struct control_pools *pools, struct control_poo
 struct pool_args {
 	int (*verb)(struct pool_args *args);
 	struct pool *pool;
+	struct control_pool *owner;
 	const char *name, *other; /* without the pool's name */
 	const char *const *names;
 	unsigned count;

@@ -14,6 +14,7 @@
 #include "pool.h"
 #include "pool_call.h"
 #include "pool_copy.h"
+#include "pool_deploy.h"
 #include "pool_watch.h"
 
 static void disks_close(struct control_pool *pool)
@@ -156,6 +157,7 @@ static int open_it(const struct opening *o, const struct pool_drive_param *drive
 	if (!o->how->read_only) {
 		control_export_sweep(pool->pool);
 		control_copy_sweep(pool->pool);
+		control_deploys_resume(pool, &o->pools->opener);
 	}
 	if (o->how->history && !o->how->read_only &&
 	    pool_history_add(pool->pool, o->how->history) < 0)
@@ -196,6 +198,7 @@ static int closing_run(void *arg)
 	int r;
 
 	control_pool_watch_stop(pool);
+	control_deploys_stop(pool);
 	pool->pool = NULL;
 	r = pool_close(engine, c->how, c->err);
 	/* What is to be lost need not have been written. */

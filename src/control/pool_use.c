@@ -9,6 +9,7 @@
 #include <quoin/base_log.h>
 
 #include "object.h"
+#include "pool_deploy.h"
 
 struct device_out {
 	bool read_only;
@@ -18,7 +19,10 @@ struct device_out {
 static int device_open(struct pool_args *args)
 {
 	struct device_out *out = args->out;
+	struct image_deploy *deploy = control_deploys_active(args->owner, args->name);
 
+	if (deploy)
+		return image_deploy_device(deploy, out->read_only, &out->device, args->err);
 	return pool_device_open(args->pool, args->name, out->read_only, &out->device, args->err);
 }
 

@@ -9,12 +9,18 @@
 
 #include "pool.h"
 #include "pool_call.h"
+#include "pool_deploy.h"
 #include "private.h"
+
+#define RESERVED_PREFIX "quoin:" /* of IMAGE_RECORD_PREFIX, and whatever comes */
 
 static int call(void *arg)
 {
 	struct pool_args *args = arg;
-	int r = args->verb(args);
+	int r;
+
+	control_deploys_sweep(args->owner);
+	r = args->verb(args);
 
 	/* What was done is done: a history that cannot be kept does not undo it. */
 	if (r == 0 && args->history && pool_history_add(args->pool, args->history) < 0)
@@ -29,6 +35,7 @@ int control_pool_call(struct control_pool *pool, struct pool_args *args)
 	int r;
 
 	args->pool = pool->pool;
+	args->owner = pool;
 	args->err = &why;
 	r = control_call(pool->loop, call, args);
 	args->err = wanted;
@@ -53,6 +60,10 @@ int control_pool_object(struct control_pools *pools, const char *name, enum pool
 			    "\"%s\" is a snapshot, where a volume is wanted: POOL/NAME", name);
 	if (r == 0 && kind == OBJECT_SNAPSHOT && object.object.snapshot[0] == '\0')
 		r = err_set(err, -EINVAL, "\"%s\" is no snapshot: write POOL/NAME@SNAP", name);
+	if (r == 0 && strncmp(object.object.volume, RESERVED_PREFIX, strlen(RESERVED_PREFIX)) == 0)
+		r = err_set(err, -EINVAL,
+			    "\"%s\": names that begin with " RESERVED_PREFIX " are the pool's own",
+			    name);
 	if (r == 0)
 		r = control_pools_get(pools, object.object.pool, &object.pool, err);
 	if (r < 0)

@@ -12,6 +12,7 @@
 
 #include "pool.h"
 #include "pool_copy.h"
+#include "pool_deploy.h"
 #include "pool_use.h"
 
 #define YIELD_EVERY 64 /* volumes: listing is no reason to keep guests waiting */
@@ -79,7 +80,10 @@ static int list(struct pool_args *args)
 		r = pool_volume_next(args->pool, &cursor, &info);
 		if (r < 0)
 			break;
-		info_copy(args->name, &info, &infos[page->count++]);
+		if (info.params.kind == POOL_VOLUME_HIDDEN)
+			continue;
+		info_copy(args->name, &info, &infos[page->count]);
+		control_deploys_info(args->owner, info.name, &infos[page->count++].deploy);
 		if (page->count % YIELD_EVERY == 0)
 			fiber_yield();
 	}
@@ -112,9 +116,12 @@ static int find(struct pool_args *args)
 
 	if (r == -ENOENT)
 		return err_set(args->err, r, "there is no such volume: see quoin volume list");
-	if (r == 0)
-		info_copy(args->other, &info, args->out);
-	return r;
+	if (r < 0)
+		return r;
+	info_copy(args->other, &info, args->out);
+	control_deploys_info(args->owner, args->name,
+			     &((struct control_volume_info *)args->out)->deploy);
+	return 0;
 }
 
 int control_volume_info(struct control *control, const char *name,
@@ -296,8 +303,11 @@ static int resize(struct pool_args *args)
 {
 	struct pool_volume_info info;
 	char now[SIZE_TEXT_MAX];
-	int r = pool_volume_find(args->pool, args->name, &info);
+	int r = control_deploys_check(args);
 
+	if (r < 0)
+		return r;
+	r = pool_volume_find(args->pool, args->name, &info);
 	if (r < 0)
 		return err_set(args->err, r, "there is no such volume: see quoin volume list");
 	if (args->value < info.params.size_bytes && !args->flag)
@@ -356,7 +366,9 @@ static int whole_free(struct control *control, const struct control_object *volu
 
 static int rename_it(struct pool_args *args)
 {
-	return pool_volume_rename(args->pool, args->name, args->other, args->err);
+	const int r = control_deploys_check(args);
+
+	return r < 0 ? r : pool_volume_rename(args->pool, args->name, args->other, args->err);
 }
 
 int control_volume_rename(struct control *control, const char *name, const char *new_name,
@@ -386,6 +398,8 @@ int control_volume_rename(struct control *control, const char *name, const char 
 
 static int destroy(struct pool_args *args)
 {
+	if (control_deploys_active(args->owner, args->name))
+		return control_deploys_cancel(args);
 	return pool_volume_destroy(args->pool, args->name, args->flag, args->err);
 }
 

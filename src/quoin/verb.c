@@ -58,6 +58,23 @@ static const struct verb_option volume_create_options[] = {
 	{NULL, NULL, NULL},
 };
 
+static const struct verb_option volume_deploy_options[] = {
+	{"from", "SOURCE", "a path, http://, https://, nbd://, or POOL/NAME@SNAP of the same pool"},
+	{"size", "N", "of the volume (default: the image's)"},
+	{"mode", "MODE", "online (default): usable at once; first: when all of it is here"},
+	{"sha256", "DIGEST", "what the image file must have"},
+	{"digest-list", "FILE", "of its pieces, made by image digest: nothing else is shown"},
+	{"rate", "N", "bytes a second at most"},
+	{"wait", NULL, "until all of it is here"},
+	{"no-wait", NULL, "not even with --mode first"},
+	{NULL, NULL, NULL},
+};
+
+static const struct verb_option resume_options[] = {
+	{"rate", "N", "from now on, bytes a second at most"},
+	{NULL, NULL, NULL},
+};
+
 static const struct verb_option shrink_options[] = {
 	{"force", NULL, "cut off what is beyond a smaller size"},
 	{NULL, NULL, NULL},
@@ -162,6 +179,14 @@ const struct verb verb_table[] = {
 	 verb_export_list},
 	{"export", "cancel", "ID", "stop an export; one that has ended is forgotten", 1, 1, NULL,
 	 verb_export_cancel},
+	{"volume", "deploy", "POOL/NAME --from SOURCE", "make a volume of an image", 1, 1,
+	 volume_deploy_options, verb_volume_deploy},
+	{"volume", "pause", "POOL/NAME", "fetch of its image only what is read", 1, 1, NULL,
+	 verb_volume_pause},
+	{"volume", "resume", "POOL/NAME", "go on with its image, at once", 1, 1, resume_options,
+	 verb_volume_resume},
+	{"volume", "cancel", "POOL/NAME", "give its image up, and the volume", 1, 1, NULL,
+	 verb_volume_cancel},
 	{"snapshot", "list", "[POOL | POOL/NAME]", "show snapshots", 0, 1, NULL,
 	 verb_snapshot_list},
 	{"snapshot", "destroy", "POOL/NAME@SNAP...", "lose snapshots", 1, ARGUMENTS_MAX, NULL,
@@ -197,6 +222,8 @@ const struct verb verb_table[] = {
 	{"drive", "test", "DRIVE", "let it begin its own self-test", 1, 1, test_options,
 	 verb_drive_test},
 	{"events", NULL, "", "show what happened, oldest first", 0, 0, events_options, verb_events},
+	{"image", "digest", "SOURCE", "print the list of digests of an image", 1, 1, NULL,
+	 verb_image_digest},
 	{"inspect", "check", "DRIVE...", "check a pool without quoind; writes nothing", 1,
 	 ARGUMENTS_MAX, inspect_check_options, verb_inspect_check},
 	{"inspect", "space", "DRIVE...", "count who uses its space", 1, ARGUMENTS_MAX,

@@ -6,6 +6,7 @@
 
 #include <quoin/base_text.h>
 
+#include "deploy.h"
 #include "property.h"
 #include "show.h"
 #include "words.h"
@@ -52,6 +53,17 @@ int verb_volume_list(struct invocation *in)
 	return status;
 }
 
+static void deploy_print(const json_t *deploy)
+{
+	CLEANUP_FREE char *words = NULL;
+
+	if (!json_is_object(deploy))
+		return;
+	words = deploy_words(deploy);
+	show_line("image", "%s", words);
+	show_line("from", "%s", show_text(deploy, "source"));
+}
+
 static void info_print(const json_t *volume)
 {
 	char a[SIZE_TEXT_MAX];
@@ -72,6 +84,7 @@ static void info_print(const json_t *volume)
 	show_line("origin", "%s", show_text(volume, "origin"));
 	show_line("target", "%s", show_text(volume, "target"));
 	show_line("created", "%s", show_time(volume, "created_s", when));
+	deploy_print(json_object_get(volume, "deploy"));
 	printf("\n");
 }
 

@@ -63,7 +63,7 @@ class Words(DaemonTest):
         for verb in self.table:
             words = [w for w in (verb['noun'], verb['verb']) if w]
             text = self.done('help', *words).out
-            self.assertEqual(set(re.findall(r'^  --([a-z-]+)', text, re.M)),
+            self.assertEqual(set(re.findall(r'^  --([a-z0-9-]+)', text, re.M)),
                              set(verb['options']))
             text = run(QUOIN, *words, '--help')
             self.assertIn('usage: quoin ' + ' '.join(words), text)
@@ -71,7 +71,7 @@ class Words(DaemonTest):
     def test_manual_of_quoin(self):
         page = read('man/quoin.1')
         options = {o for v in self.table for o in v['options']}
-        self.assertEqual(set(re.findall(r'^\.It Fl -([a-z-]+)', page, re.M)), options)
+        self.assertEqual(set(re.findall(r'^\.It Fl -([a-z0-9-]+)', page, re.M)), options)
         listed = re.findall(r'^\.It Nm Cm (.*)$', page, re.M)
         for verb in self.table:
             words = [w for w in (verb['noun'], verb['verb']) if w]
@@ -81,7 +81,7 @@ class Words(DaemonTest):
     def test_manual_of_quoind(self):
         page = read('man/quoind.8')
         options = set(re.findall(r'^  --([a-z-]+)', run(QUOIND, '--help'), re.M))
-        self.assertEqual(set(re.findall(r'^\.It Fl -([a-z-]+)', page, re.M)), options)
+        self.assertEqual(set(re.findall(r'^\.It Fl -([a-z0-9-]+)', page, re.M)), options)
         synopsis = page[page.index('.Sh SYNOPSIS'):page.index('.Sh DESCRIPTION')]
         self.assertEqual(set(re.findall(r'-([a-z]{3,}[a-z-]*)', synopsis)), options)
 
@@ -95,7 +95,7 @@ class Words(DaemonTest):
 
     def test_completion_of_words(self):
         self.assertEqual(self.complete(''), self.nouns())
-        for noun in ('pool', 'volume', 'export', 'snapshot', 'target', 'drive', 'inspect',
+        for noun in ('pool', 'volume', 'export', 'snapshot', 'target', 'image', 'drive', 'inspect',
                      'daemon'):
             self.assertEqual(self.complete(noun, ''), self.verbs(noun))
         for verb in self.table:

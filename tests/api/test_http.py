@@ -5,6 +5,7 @@ import os
 import re
 import socket
 import subprocess
+import time
 
 from quoin_test import BUILD, SOURCE, DaemonTest, main, sanitized
 
@@ -204,6 +205,7 @@ class OpenApi(DaemonTest):
                                               'length': 4095}, good=False)
         self.ask('POST', '/v1/volumes/promote', {'name': 'tank/c'})
         self.ask('POST', '/v1/volumes/rename', {'name': 'tank/c', 'new_name': 'tank/d'})
+        self.every_deploy_answer()
         self.ask('POST', '/v1/volumes/info', {'name': 'tank/v'})
         self.ask('POST', '/v1/volumes/destroy', {'name': 'tank/v', 'recursive': True})
         self.ask('POST', '/v1/snapshots/destroy', {'names': ['tank/dir/w@1']})
@@ -215,6 +217,35 @@ class OpenApi(DaemonTest):
         self.ask('POST', '/v1/scan', {'paths': [self.directory]})
         self.ask('POST', '/v1/pools/tank/import', {'paths': [a, b]})
         self.ask('POST', '/v1/pools/tank/destroy', {'force': True})
+
+    def every_deploy_answer(self):
+        image = self.path('image')
+        with open(image, 'wb') as file:
+            file.write(os.urandom(4 << 20))
+        name = {'name': 'tank/i'}
+        self.ask('POST', '/v1/volumes/deploy', {**name, 'source': image, 'first': False,
+                                                'size': '5M', 'rate': '1K'})
+        self.ask('POST', '/v1/volumes/deploy/info', name)
+        self.settled('tank/i', 'arriving')
+        self.ask('POST', '/v1/volumes/info', name)
+        self.ask('POST', '/v1/volumes/deploy/change', {**name, 'paused': True})
+        self.ask('POST', '/v1/volumes/deploy/change', {**name, 'paused': False, 'rate': '1G'})
+        self.settled('tank/i')
+        self.ask('POST', '/v1/volumes/deploy/info', name)
+        self.ask('POST', '/v1/volumes/deploy/change', {**name, 'paused': True}, good=False)
+        self.ask('POST', '/v1/volumes/destroy', name)
+        self.ask('POST', '/v1/volumes/deploy', {**name, 'source': self.disk('none', 0)})
+        self.settled('tank/i')
+        self.ask('POST', '/v1/volumes/deploy/info', name)
+        self.ask('POST', '/v1/volumes/deploy/cancel', name)
+        self.ask('POST', '/v1/volumes/deploy/cancel', name, good=False)
+
+    def settled(self, name, *states):
+        while True:
+            _, answer = self.request('POST', '/v1/volumes/deploy/info', {'name': name})
+            if answer['state'] in (states or ('done', 'none', 'refused')):
+                return
+            time.sleep(0.05)
 
     def test_every_refusal_fits(self):
         self.start()

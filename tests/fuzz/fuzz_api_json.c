@@ -57,7 +57,7 @@ static void ask(const json_t *json)
 	struct api_ask ask;
 	struct err err;
 
-	if (api_ask_decode(json, ~0u, 0, &ask, &err) < 0)
+	if (api_ask_decode(json, UINT64_MAX, 0, &ask, &err) < 0)
 		return;
 	ASSERT_U64(ask.name_count, <=, API_NAMES_MAX);
 	ASSERT_U64(ask.path_count, <=, API_NAMES_MAX);

@@ -17,6 +17,8 @@
 
 /* By number; NULL: none. */
 struct volume *volume_at(const struct pool *pool, uint32_t id);
+/* -EBUSY: it is arriving or hidden. */
+MUST_CHECK int volume_plain_check(const struct volume *volume, struct err *err);
 struct snapshot *snapshot_at(const struct pool *pool, uint32_t id);
 
 /* names.c: live ones, by name. */

@@ -115,6 +115,15 @@ static void commit(struct checkpointer *c)
 
 /* --- The steps ----------------------------------------------------------------------------- */
 
+/* The bit goes with the last such volume: then older versions may have the pool again. */
+static uint64_t kinds_feature(const struct pool *pool)
+{
+	for (uint32_t id = 1; id < pool->volume_limit; id++)
+		if (pool->volumes[id] && pool->volumes[id]->next.kind != VOLUME_PLAIN)
+			return FEATURE_KINDS;
+	return 0;
+}
+
 static void super_prepare(struct checkpointer *c)
 {
 	struct pool *pool = c->pool;
@@ -128,6 +137,7 @@ static void super_prepare(struct checkpointer *c)
 	c->super.log_head = c->start.next;
 	c->super.log_prev_check = c->start.prev_check;
 	c->super.log_generation = c->start.generation;
+	c->super.incompat = (c->super.incompat & ~FEATURE_KINDS) | kinds_feature(pool);
 	c->super.volume_limit = pool->volume_limit;
 	c->super.snapshot_limit = pool->snapshot_limit;
 	shares_super_put(pool, &c->super);

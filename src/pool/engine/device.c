@@ -388,8 +388,28 @@ static int open_volume(struct pool *pool, const char *name, bool read_only, stru
 	return 0;
 }
 
+/* Of a name with '@', the snapshot: none is made of what is not plain. */
+static int plain_check(const struct pool *pool, const char *name, struct err *err)
+{
+	const struct volume *volume = volume_find(pool, name);
+
+	return volume ? volume_plain_check(volume, err) : 0;
+}
+
 int pool_device_open(struct pool *pool, const char *name, bool read_only,
 		     struct block_device **ret_device, struct err *err)
+{
+	int r;
+
+	/* Nobody makes a volume anything but plain once it is there. */
+	admin_lock(pool);
+	r = plain_check(pool, name, err);
+	admin_unlock(pool);
+	return r < 0 ? r : pool_device_open_raw(pool, name, read_only, ret_device, err);
+}
+
+int pool_device_open_raw(struct pool *pool, const char *name, bool read_only,
+			 struct block_device **ret_device, struct err *err)
 {
 	struct device *device = NULL;
 	int r;

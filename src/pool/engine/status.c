@@ -354,6 +354,7 @@ static void params_tell(const struct volume_record *rec, struct pool_volume_para
 	*params = (struct pool_volume_params){.size_bytes = rec->size_bytes,
 					      .pause_when_full = rec->policy == FULL_PAUSE,
 					      .read_only = rec->read_only != 0,
+					      .kind = (enum pool_volume_kind)rec->kind,
 					      .quota_bytes = rec->quota_bytes,
 					      .refquota_bytes = rec->refquota_bytes,
 					      .reservation_bytes = rec->reservation_bytes,

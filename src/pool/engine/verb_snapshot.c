@@ -39,6 +39,8 @@ static int cut_parse(const struct pool *pool, const char *name, struct cut *cut,
 	volume_name[at - name] = '\0';
 	cut->name = at + 1;
 	r = volume_get(pool, volume_name, &cut->volume, err);
+	if (r == 0)
+		r = volume_plain_check(cut->volume, err);
 	return r < 0 ? r : snapshot_name_check(pool, cut->volume, cut->name, err);
 }
 

@@ -97,6 +97,7 @@ static int volume_create(struct pool *pool, const char *name,
 	struct volume_record record = {.state = VOLUME_LIVE,
 				       .policy = params->pause_when_full ? FULL_PAUSE : FULL_ERROR,
 				       .read_only = params->read_only,
+				       .kind = (uint8_t)params->kind,
 				       .size_bytes = params->size_bytes,
 				       .quota_bytes = params->quota_bytes,
 				       .refquota_bytes = params->refquota_bytes,
@@ -150,6 +151,7 @@ static int volume_destroy_task(struct pool *pool, void *arg)
 			snapshot_let_go(pool->snapshots[id]);
 	volume_patches_drop(volume);
 	volume->next.state = VOLUME_DESTROYING;
+	volume->next.kind = VOLUME_PLAIN;
 	memset(volume->next.name, 0, sizeof(volume->next.name));
 	volume->next.quota_bytes = volume->next.refquota_bytes = 0;
 	volume->next.reservation_bytes = volume->next.refreservation_bytes = 0;
@@ -317,9 +319,13 @@ int pool_volume_resize(struct pool *pool, const char *name, uint64_t size_bytes,
 
 /* --- Properties -------------------------------------------------------------------------- */
 
-static bool property_is_flag(enum pool_volume_property property)
+static uint64_t property_max(enum pool_volume_property property)
 {
-	return property == POOL_VOLUME_PAUSE_WHEN_FULL || property == POOL_VOLUME_READ_ONLY;
+	if (property == POOL_VOLUME_KIND)
+		return POOL_VOLUME_HIDDEN;
+	return property == POOL_VOLUME_PAUSE_WHEN_FULL || property == POOL_VOLUME_READ_ONLY
+		       ? 1
+		       : UINT64_MAX;
 }
 
 /* False: there is no such property. */
@@ -345,6 +351,9 @@ static bool property_put(struct volume_record *record, enum pool_volume_property
 	case POOL_VOLUME_READ_ONLY:
 		record->read_only = value != 0;
 		return true;
+	case POOL_VOLUME_KIND:
+		record->kind = (uint8_t)value;
+		return true;
 	}
 	return false;
 }
@@ -369,8 +378,7 @@ int pool_volume_set(struct pool *pool, const char *name, enum pool_volume_proper
 	r = volume_get(pool, name, &arg.volume, err);
 	if (r == 0) {
 		record = arg.volume->rec;
-		if (!property_put(&record, property, value) ||
-		    (property_is_flag(property) && value > 1))
+		if (!property_put(&record, property, value) || value > property_max(property))
 			r = err_set(err, -EINVAL,
 				    "volume '%s' has no such property, or it is a yes (1) or no "
 				    "(0) and not %" PRIu64,

@@ -208,6 +208,17 @@ int snapshot_parse(const struct pool *pool, const char *name, struct snapshot **
 	return 0;
 }
 
+int volume_plain_check(const struct volume *volume, struct err *err)
+{
+	if (volume->rec.kind == VOLUME_PLAIN)
+		return 0;
+	return err_set(err, -EBUSY,
+		       volume->rec.kind == VOLUME_ARRIVING
+			       ? "the image of volume '%s' is still arriving: see quoin volume info"
+			       : "volume '%s' is a record of the pool's own",
+		       volume->rec.name);
+}
+
 /* --- Chains ------------------------------------------------------------------------------ */
 
 /* One that this checkpoint has made is pending, and counts; one cut since has no `prev` yet. */

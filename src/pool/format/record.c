@@ -205,6 +205,7 @@ void volume_record_encode(const struct volume_record *record, uint8_t to[RECORD_
 	to[0] = record->state;
 	to[1] = record->policy;
 	to[2] = record->read_only;
+	to[3] = record->kind;
 	le32_put(to + 4, record->origin);
 	memcpy(to + 8, record->guid, sizeof(record->guid));
 	le64_put(to + 24, record->size_bytes);
@@ -219,6 +220,7 @@ static void volume_fields_decode(const uint8_t *from, struct volume_record *reco
 	record->state = from[0];
 	record->policy = from[1];
 	record->read_only = from[2];
+	record->kind = from[3];
 	record->origin = le32_get(from + 4);
 	memcpy(record->guid, from + 8, sizeof(record->guid));
 	record->size_bytes = le64_get(from + 24);
@@ -251,7 +253,7 @@ int volume_record_decode(const uint8_t from[RECORD_BYTES], struct volume_record 
 	}
 	volume_fields_decode(from, &record);
 	if (record.state > VOLUME_DESTROYING || record.policy > FULL_PAUSE ||
-	    record.read_only > 1 || !size_valid(record.size_bytes) ||
+	    record.read_only > 1 || record.kind > VOLUME_HIDDEN || !size_valid(record.size_bytes) ||
 	    !name_valid(from + AT_VOLUME_NAME, record.state))
 		return -EUCLEAN;
 	field_text_copy(record.name, from + AT_VOLUME_NAME, VOLUME_NAME_BYTES);

@@ -57,6 +57,8 @@ static inline uint64_t segment_bitmap_index(uint32_t segment, unsigned page)
 
 enum volume_state { VOLUME_NONE, VOLUME_LIVE, VOLUME_DESTROYING };
 enum full_policy { FULL_ERROR, FULL_PAUSE };
+/* What is not plain needs FEATURE_KINDS: another reader would take it for a disk. */
+enum volume_kind { VOLUME_PLAIN, VOLUME_ARRIVING, VOLUME_HIDDEN };
 
 /* A list of blocks that the snapshot before has and this volume or snapshot has no more. */
 struct deadlist {
@@ -69,6 +71,7 @@ struct volume_record {
 	uint8_t state;	/* enum volume_state */
 	uint8_t policy; /* enum full_policy */
 	uint8_t read_only;
+	uint8_t kind; /* enum volume_kind */
 	uint8_t guid[16];
 	uint64_t size_bytes;
 	struct node_ptr root;

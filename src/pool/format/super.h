@@ -31,7 +31,8 @@
 #define FEATURES_COMPAT UINT64_C(0)
 #define FEATURE_RO_SHARES UINT64_C(1) /* there is a reference table: who frees must ask it */
 #define FEATURES_RO_COMPAT FEATURE_RO_SHARES
-#define FEATURES_INCOMPAT UINT64_C(0)
+#define FEATURE_KINDS UINT64_C(2) /* there are volumes that are not plain */
+#define FEATURES_INCOMPAT FEATURE_KINDS
 
 enum super_state {
 	SUPER_ACTIVE = 1, /* imported, or the host crashed */

@@ -75,6 +75,8 @@ static void volume_limits(const struct inspect_dump *dump, const struct volume_r
 	dump_number(dump, "refreservation_bytes", v->refreservation_bytes);
 	dump_text(dump, "full", v->policy == FULL_PAUSE ? "pause" : "error");
 	dump_truth(dump, "read_only", v->read_only != 0);
+	if (v->kind != VOLUME_PLAIN)
+		dump_text(dump, "kind", v->kind == VOLUME_ARRIVING ? "arriving" : "hidden");
 }
 
 int dump_volumes(const struct inspect_dump *dump)

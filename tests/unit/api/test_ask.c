@@ -35,7 +35,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-static int decode(struct fixture *f, const char *text, unsigned takes, unsigned needs)
+static int decode(struct fixture *f, const char *text, uint64_t takes, uint64_t needs)
 {
 	json_decref(f->json);
 	f->json = json_loads(text, 0, NULL);
@@ -48,18 +48,17 @@ static void every_key(void **state)
 	struct fixture *f = *state;
 	struct control_volume_set set;
 
-	assert_int_equal(
-		decode(f,
-		       "{\"name\": \"tank/a\", \"new_name\": \"b\", \"snapshot\": \"s\", "
-		       "\"tag\": \"t\", \"names\": [\"x\", \"y\"], \"size\": \"1M\", "
-		       "\"quota\": 7, \"refquota\": 8, \"reservation\": 9, "
-		       "\"refreservation\": 10, \"full\": \"pause\", \"read_only\": true, "
-		       "\"force\": true, \"recursive\": true, \"autotrim\": true, "
-		       "\"reserve_permille\": 125, \"rewind\": 11, \"cursor\": 12, "
-		       "\"since\": 13, \"severity\": \"error\", \"object\": \"tank\", "
+	assert_int_equal(decode(f,
+				"{\"name\": \"tank/a\", \"new_name\": \"b\", \"snapshot\": \"s\", "
+				"\"tag\": \"t\", \"names\": [\"x\", \"y\"], \"size\": \"1M\", "
+				"\"quota\": 7, \"refquota\": 8, \"reservation\": 9, "
+				"\"refreservation\": 10, \"full\": \"pause\", \"read_only\": true, "
+				"\"force\": true, \"recursive\": true, \"autotrim\": true, "
+				"\"reserve_permille\": 125, \"rewind\": 11, \"cursor\": 12, "
+				"\"since\": 13, \"severity\": \"error\", \"object\": \"tank\", "
 				"\"path\": \"/d\", \"test\": \"long\"}",
-		       ALL, ASK_NAME),
-		0);
+				ALL, ASK_NAME),
+			 0);
 	assert_string_equal(f->ask.name, "tank/a");
 	assert_int_equal(f->ask.name_count, 2);
 	assert_string_equal(f->ask.names[1], "y");

@@ -38,6 +38,7 @@ static const struct volume_record volume_sample = {
 	.state = VOLUME_LIVE,
 	.policy = FULL_PAUSE,
 	.read_only = 1,
+	.kind = VOLUME_HIDDEN,
 	.guid = GUID,
 	.size_bytes = 10 * GiB,
 	.root = {.vaddr = UINT64_C(0x010000000009), .level = 2, .kind = NODE_MAP},
@@ -61,7 +62,7 @@ static const struct volume_record volume_sample = {
 	.name = "vm/disk-0",
 };
 static const struct golden volume_golden[] = {
-	{0, "01 01 01 00 04000000 " GUID_HEX},
+	{0, "01 01 01 02 04000000 " GUID_HEX},
 	{24, "0000008002000000"},
 	{32, "090000000001 02 01"},
 	{96, "080000000001 00 05"},
@@ -207,11 +208,10 @@ static void nothing_reads_what_has_no_name(void **state)
 		enum record_type type;
 		size_t at, bytes;
 	} unnamed[] = {
-		{SEGMENT, 3, 1},     {SEGMENT, 6, 2},	{SEGMENT, 24, 8},    {SEGMENT, 34, 2},
-		{SEGMENT, 48, 48},   {SEGMENT, 102, 2}, {SEGMENT, 288, 224}, {VOLUME, 3, 1},
-		{VOLUME, 282, 54},   {VOLUME, 340, 4},	{VOLUME, 352, 160},  {SNAPSHOT, 2, 2},
-		{SNAPSHOT, 220, 60}, {HISTORY, 8, 8},	{HISTORY, 496, 16},  {SNAPSHOT, 344, 64},
-		{SNAPSHOT, 416, 96},
+		{SEGMENT, 3, 1},   {SEGMENT, 6, 2},    {SEGMENT, 24, 8},    {SEGMENT, 34, 2},
+		{SEGMENT, 48, 48}, {SEGMENT, 102, 2},  {SEGMENT, 288, 224}, {VOLUME, 282, 54},
+		{VOLUME, 340, 4},  {VOLUME, 352, 160}, {SNAPSHOT, 2, 2},    {SNAPSHOT, 220, 60},
+		{HISTORY, 8, 8},   {HISTORY, 496, 16}, {SNAPSHOT, 344, 64}, {SNAPSHOT, 416, 96},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(unnamed); i++) {
@@ -249,6 +249,7 @@ static const struct {
 	{VOLUME, {"state", 0, "03"}},
 	{VOLUME, {"policy", 1, "02"}},
 	{VOLUME, {"read only", 2, "02"}},
+	{VOLUME, {"kind", 3, "03"}},
 	{VOLUME, {"half a sector", 24, "01"}},
 	{VOLUME, {"beyond 2^40 blocks", 24, "0002000000001000"}},
 	{VOLUME, {"root of another kind", 39, "05"}},

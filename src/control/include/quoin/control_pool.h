@@ -89,6 +89,24 @@ MUST_CHECK int control_volume_copy(struct control *control,
 				   const struct control_volume_copy *params, struct err *err);
 MUST_CHECK int control_volume_promote(struct control *control, const char *name, struct err *err);
 
+/* --- Images that arrive ----------------------------------------------------------------------- */
+
+/*
+ * The source is opened in the background: ask for what becomes of it. A snapshot of the same pool
+ * is cloned at once. -EEXIST, -EINVAL.
+ */
+MUST_CHECK int control_deploy_start(struct control *control,
+				    const struct control_deploy_params *params, struct err *err);
+MUST_CHECK int control_deploy_info(struct control *control, const char *name,
+				   struct control_deploy_info *ret_info, struct err *err);
+
+/* Both are kept in the pool. Going on also tries at once what waits. */
+MUST_CHECK int control_deploy_change(struct control *control, const char *name,
+				     const struct control_deploy_change *change, struct err *err);
+
+/* The half-made volume is destroyed; no target has it. */
+MUST_CHECK int control_deploy_cancel(struct control *control, const char *name, struct err *err);
+
 /* --- Snapshots ------------------------------------------------------------------------------- */
 
 /* Of a pool, or of "POOL/NAME" alone; a page may be short, or empty, before the end. */

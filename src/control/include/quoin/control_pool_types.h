@@ -13,7 +13,9 @@
 #define CONTROL_HOLDS_MAX 4
 #define CONTROL_RESERVE_DEFAULT 200 /* permille */
 #define CONTROL_TAG_MAX 31
-#define CONTROL_SCAN_MAX 4096 /* files and devices looked at by one scan */
+#define CONTROL_DEPLOYS_MAX 8	/* images that arrive in one pool at a time */
+#define CONTROL_SOURCE_MAX 3000 /* characters of where an image comes from */
+#define CONTROL_SCAN_MAX 4096	/* files and devices looked at by one scan */
 
 /* Of a listing: up to `max` from `cursor` on (0 at first), which moves; `end` when no more come. */
 struct control_page {
@@ -130,6 +132,32 @@ struct control_volume_copy {
 };
 /* With this begin the names of what a copy makes on its way. */
 #define CONTROL_COPY_NAME "quoin-copy."
+struct control_deploy_params {
+	const char *name;	 /* "POOL/NAME", to be made */
+	const char *source;	 /* an absolute path, http(s)://, nbd://, or "POOL/NAME@SNAP" */
+	uint64_t size_bytes;	 /* 0 = the image's */
+	bool first;		 /* not attached before all of it is here and right */
+	const char *sha256;	 /* of the original, 64 hexadecimal digits; NULL */
+	const char *digest_list; /* an absolute path; NULL */
+	uint64_t rate_bytes;	 /* a second; 0 = as fast as it comes */
+};
+
+struct control_deploy_change {
+	bool has_paused, paused;
+	bool has_rate;
+	uint64_t rate_bytes;
+};
+
+struct control_deploy_info {
+	/* "opening", "refused", "arriving", "waiting", "paused", "verifying", "done", "failed";
+	 * "none", or "" with a volume: all of it is here. */
+	const char *state;
+	bool first;
+	char problem[ERR_TEXT_MAX]; /* why it was refused, waits or failed; "" */
+	char source[CONTROL_SOURCE_MAX + 1];
+	uint64_t image_bytes, here_bytes, fetched_bytes, verified_bytes, verify_bytes;
+	uint64_t rate_limit, rate_now; /* bytes a second */
+};
 
 struct control_volume_info {
 	char name[CONTROL_OBJECT_MAX + 1];   /* "POOL/NAME" */
@@ -143,6 +171,7 @@ struct control_volume_info {
 	unsigned snapshot_count;
 	bool paused;
 	uint64_t pending_bytes; /* written since the last checkpoint: not in the numbers yet */
+	struct control_deploy_info deploy;
 };
 
 struct control_snapshot_info {

@@ -149,6 +149,13 @@ MUST_CHECK int pool_device_open(struct pool *pool, const char *name, bool read_o
  */
 MUST_CHECK int pool_device_data(struct block_device *device, uint64_t offset, uint64_t *ret_offset);
 
+/*
+ * [fiber] The same of a volume that is not plain, which pool_device_open() refuses (-EBUSY). Who
+ * opens it knows what of it may be shown.
+ */
+MUST_CHECK int pool_device_open_raw(struct pool *pool, const char *name, bool read_only,
+				    struct block_device **ret_device, struct err *err);
+
 /* --- Snapshots ------------------------------------------------------------------------------- */
 
 /* [fiber] One or several "NAME@SNAP", all of one instant. Costs one log flush. */

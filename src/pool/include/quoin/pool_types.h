@@ -96,10 +96,9 @@ struct pool_status {
 	enum pool_health health;
 	char problem[256]; /* what is wrong and what to do; "" = nothing */
 	bool read_only;
-	bool full;	     /* guests' allocating writes are refused or paused now */
-	uint64_t size_bytes; /* of what volumes could hold, the reserve included */
-	uint64_t
-		allocated_bytes; /* by volumes and snapshots (data and map) and the pool's tables */
+	bool full;		  /* guests' allocating writes are refused or paused now */
+	uint64_t size_bytes;	  /* of what volumes could hold, the reserve included */
+	uint64_t allocated_bytes; /* by volumes, snapshots (data and map) and the tables */
 	uint64_t data_bytes, metadata_bytes, log_bytes;
 	uint64_t freeing_bytes;	   /* let go, not reusable yet */
 	uint64_t discarding_bytes; /* free, but first the drives are told (autotrim) */
@@ -137,8 +136,15 @@ struct pool_drive_status {
 
 enum pool_property { POOL_RESERVE_PERMILLE, POOL_AUTOTRIM };
 
+enum pool_volume_kind {
+	POOL_VOLUME_PLAIN,
+	POOL_VOLUME_ARRIVING, /* not all of it is there: not opened as a disk, no snapshots */
+	POOL_VOLUME_HIDDEN,   /* a record of ours */
+};
+
 struct pool_volume_params {
 	uint64_t size_bytes;
+	enum pool_volume_kind kind;
 	bool pause_when_full; /* else an error */
 	bool read_only;
 	uint64_t quota_bytes, refquota_bytes;		  /* 0 = none */
@@ -152,6 +158,7 @@ enum pool_volume_property {
 	POOL_VOLUME_REFRESERVATION, /* without */
 	POOL_VOLUME_PAUSE_WHEN_FULL,
 	POOL_VOLUME_READ_ONLY,
+	POOL_VOLUME_KIND,
 };
 
 struct pool_volume_info {

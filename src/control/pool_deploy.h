@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Images that arrive in a pool: in its home loop, [fiber] everywhere. */
+#ifndef CONTROL_POOL_DEPLOY_H
+#define CONTROL_POOL_DEPLOY_H
+
+#include "pool.h"
+
+/* With the pool: goes on with what was arriving; stops it all, to be gone on with. */
+void control_deploys_resume(struct control_pool *pool, const struct image_opener *opener);
+void control_deploys_stop(struct control_pool *pool);
+
+/* Forgets what is done and used by nobody: then the volume is one like all others. */
+void control_deploys_sweep(struct control_pool *pool);
+
+/* The one of this volume that is not done or refused; NULL. */
+struct image_deploy *control_deploys_active(const struct control_pool *pool, const char *name);
+
+/* -EBUSY, when there is one. */
+MUST_CHECK int control_deploys_check(const struct pool_args *args);
+
+/* The volume is destroyed with it. */
+MUST_CHECK int control_deploys_cancel(const struct pool_args *args);
+
+/* `state` is "" when there is none. */
+void control_deploys_info(const struct control_pool *pool, const char *name,
+			  struct control_deploy_info *ret_info);
+
+#endif

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The source of a job: opened by its keeper, used by many fibers, closed when it failed and nobody
+ * uses it any more, opened again after a while that grows from failure to failure.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <quoin/base_log.h>
+
+#include "job_private.h"
+
+int job_source_take(struct job *job)
+{
+	if (!job->source || job->bad || job->stopping)
+		return -EAGAIN;
+	job->users++;
+	return 0;
+}
+
+void job_source_give(struct job *job)
+{
+	job->users--;
+	if (job->users == 0 && job->bad)
+		job_wake(job);
+}
+
+/* The same for what else may get better by itself: a full pool. */
+void job_wait(struct job *job, const char *problem)
+{
+	const uint64_t shift = MIN(job->failures, 10U);
+	const uint64_t wait_ns = MIN(job->retry_ns_min << shift, job->retry_ns_max);
+
+	if (job->state == JOB_FAILED)
+		return;
+	if (strcmp(job->problem, problem) != 0)
+		log_debug("an image waits: %s", problem);
+	snprintf(job->problem, sizeof(job->problem), "%s", problem);
+	job->failures++;
+	job->retry_ns = loop_now_ns(job->loop) + wait_ns;
+}
+
+void job_source_failed(struct job *job)
+{
+	if (job->bad || job->stopping)
+		return;
+	job->bad = true;
+	job_wait(job, job->source->problem);
+}
+
+/* Another size, or another version of the file: no piece of it fits to what is here. */
+static bool same(const struct job *job, const struct image_source *source)
+{
+	return source->size_bytes == job->record.image_bytes &&
+	       strcmp(source->identity, job->record.identity) == 0;
+}
+
+static int open_one(struct job *job, bool original, struct image_source **ret_source,
+		    struct err *err)
+{
+	const struct image_ask ask = {
+		.source = job->record.source, .format = job->record.format, .original = original};
+
+	return job->opener.open(&job->opener, job->loop, &ask, ret_source, err);
+}
+
+int job_source_original(struct job *job)
+{
+	struct err err = {.code = 0};
+	int r = open_one(job, true, &job->original, &err);
+
+	if (r < 0)
+		job_wait(job, err.text);
+	return r;
+}
+
+static void open_again(struct job *job)
+{
+	struct image_source *source = NULL;
+	struct err err = {.code = 0};
+	const int r = open_one(job, false, &source, &err);
+
+	if (r < 0) {
+		job_wait(job, err.text);
+		return;
+	}
+	if (!same(job, source)) {
+		source->ops->close(source);
+		job_fail(job,
+			 "%.200s is not what it was: it changed while it was fetched; destroy the "
+			 "volume and deploy it again",
+			 job->record.source);
+		return;
+	}
+	job->source = source;
+	job->bad = false;
+	job->extent_end = 0;
+	job_wake(job);
+}
+
+void job_source_keep(struct job *job)
+{
+	if (job->source && job->bad && job->users == 0) {
+		job->source->ops->close(job->source);
+		job->source = NULL;
+	}
+	if (!job->source && !job->stopping && job->state != JOB_FAILED &&
+	    loop_now_ns(job->loop) >= job->retry_ns)
+		open_again(job);
+}
+
+int job_source_same(struct job *job)
+{
+	struct image_source *source = NULL;
+	struct err err = {.code = 0};
+	int r = open_one(job, false, &source, &err);
+
+	if (r < 0) {
+		job_wait(job, err.text);
+		return r;
+	}
+	r = same(job, source) ? 0 : -ESTALE;
+	source->ops->close(source);
+	return r;
+}

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From the words of a source to an NBD export that has it:
+ *
+ *   nbd://...            the export itself
+ *   raw, or the original   nbdkit: its file plugin, or its curl plugin for http(s)
+ *   any other format     qemu-nbd on the file, or on nbdkit's export of it
+ *
+ * What format a file has is asked of qemu-img. An image that comes over the network may not name
+ * other files: they would be ours. Children get their sockets from us and serve at once, so nobody
+ * waits for them to come up; one that fails is seen by its connection.
+ */
+#include "source_nbd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <jansson.h>
+#include <linux/fs.h>
+
+#include <quoin/base_text.h>
+
+#define INFO_MAX (64 * 1024) /* bytes of what qemu-img says */
+
+static bool has_prefix(const char *text, const char *prefix)
+{
+	return strncmp(text, prefix, strlen(prefix)) == 0;
+}
+
+static bool is_http(const char *text)
+{
+	return has_prefix(text, "http://") || has_prefix(text, "https://");
+}
+
+static bool is_nbd(const char *text)
+{
+	return has_prefix(text, "nbd://") || has_prefix(text, "nbds://") ||
+	       has_prefix(text, "nbd+unix://") || has_prefix(text, "nbds+unix://");
+}
+
+/* --- Sockets and children
+ * ------------------------------------------------------------------------- */
+
+static int socket_dir_make(struct nbd_source *source)
+{
+	char *path;
+
+	if (source->socket_dir)
+		return 0;
+	path = xasprintf("%s/image-XXXXXX", source->directory);
+	if (!mkdtemp(path)) {
+		const int r = -errno;
+
+		err_set(&source->err, r, "cannot make %s: %s", path, strerror(errno));
+		free(path);
+		return r;
+	}
+	source->socket_dir = path;
+	return 0;
+}
+
+/* A listening socket at a new path of our own. */
+static int socket_make(struct nbd_source *source, const char *name, char **ret_path)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	char *path = xasprintf("%s/%s", source->socket_dir, name);
+	const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int r = fd < 0 ? -errno : 0;
+
+	if (r == 0 && strlen(path) >= sizeof(address.sun_path))
+		r = -ENAMETOOLONG;
+	if (r == 0) {
+		memcpy(address.sun_path, path, strlen(path) + 1);
+		if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0 ||
+		    listen(fd, 8) < 0)
+			r = -errno;
+	}
+	if (r == 0) {
+		*ret_path = path;
+		return fd;
+	}
+	err_set(&source->err, r, "cannot listen on %s: %s", path, strerror(-r));
+	free(path);
+	if (fd >= 0)
+		close(fd);
+	return r;
+}
+
+/* A child that serves an export on a new socket, whose path it returns. */
+static int serve(struct nbd_source *source, const char *name, const char *package,
+		 const char *const *argv, char **ret_path)
+{
+	struct child_params params = {.argv = argv, .package = package};
+	CLEANUP_FD int fd = -1;
+	char *path = NULL;
+	int r = socket_dir_make(source);
+
+	if (r < 0)
+		return r;
+	fd = socket_make(source, name, &path);
+	if (fd < 0)
+		return fd;
+	params.listen_fd = fd;
+	r = child_start(&source->children[source->child_count], &params, &source->err);
+	if (r < 0) {
+		free(path);
+		return r;
+	}
+	source->child_count++;
+	*ret_path = path;
+	return 0;
+}
+
+static int nbdkit_start(struct nbd_source *source, char **ret_path)
+{
+	const bool http = is_http(source->text);
+	CLEANUP_FREE char *what = xasprintf("%s=%s", http ? "url" : "file", source->text);
+	const char *const argv[] = {
+		"nbdkit",      "--foreground",	       "--readonly", "--log=stderr",
+		"--threads=4", http ? "curl" : "file", what,	     http ? "timeout=30" : NULL,
+		NULL};
+
+	return serve(source, "original", "nbdkit", argv, ret_path);
+}
+
+/* For qemu: where the file itself is. Commas are doubled in its options. */
+static char *file_option(const char *text, const char *socket)
+{
+	const char *at = socket ? socket : text;
+	struct text t;
+
+	text_init(&t);
+	text_printf(&t, "%s",
+		    socket ? "file.driver=nbd,file.server.type=unix,file.server.path="
+			   : "file.driver=file,file.filename=");
+	for (; *at; at++) {
+		text_append(&t, at, 1);
+		if (*at == ',')
+			text_append(&t, at, 1);
+	}
+	return text_detach(&t);
+}
+
+static int qemu_start(struct nbd_source *source, const char *original, char **ret_path)
+{
+	CLEANUP_FREE char *file = file_option(source->text, original);
+	CLEANUP_FREE char *options = xasprintf("driver=%s,%s", source->format, file);
+	const char *const argv[] = {
+		"qemu-nbd",	 "--read-only",	 "--shared=4", "--cache=writeback",
+		"--aio=threads", "--image-opts", options,      NULL};
+
+	return serve(source, "disk", "qemu-utils", argv, ret_path);
+}
+
+/* --- What it is
+ * ------------------------------------------------------------------------------------- */
+
+/* All that the child says, until it ends. */
+static int output_read(struct nbd_source *source, struct child *child, struct text *output)
+{
+	const uint64_t start_ms = nbd_now_ms();
+	int status = 0;
+	bool ended = false;
+	char piece[4096];
+
+	while (!ended) {
+		struct pollfd fd = {.fd = child->output_fd, .events = POLLIN};
+		ssize_t got;
+
+		if (atomic_load(&source->stop))
+			return -ECANCELED;
+		if (nbd_now_ms() - start_ms > NBD_OPEN_MS)
+			return err_set(&source->err, -ETIMEDOUT, "%s: it does not answer",
+				       source->text);
+		poll(&fd, 1, 20);
+		while ((got = read(child->output_fd, piece, sizeof(piece))) > 0 &&
+		       output->length < INFO_MAX)
+			text_append(output, piece, (size_t)got);
+		/* Looked at last, so that nothing it said is missed. */
+		ended = got == 0 && child_look(child, &status);
+	}
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return 0;
+	return err_set(&source->err, -EINVAL, "%s is no image that can be read: %s", source->text,
+		       child_reason(child));
+}
+
+/* Whether the image names other files. */
+static bool has_others(const json_t *info)
+{
+	const json_t *specific = json_object_get(json_object_get(info, "format-specific"), "data");
+	const char *vmdk = json_string_value(json_object_get(specific, "create-type"));
+
+	return json_object_get(info, "backing-filename") ||
+	       json_object_get(specific, "data-file") ||
+	       (vmdk && strcmp(vmdk, "monolithicSparse") != 0 &&
+		strcmp(vmdk, "streamOptimized") != 0);
+}
+
+static int info_judge(struct nbd_source *source, const struct text *output)
+{
+	static const char *const known[] = {"raw", "qcow2", "vmdk", "vhdx", "vdi"};
+	json_t *info = json_loadb(output->data ? output->data : "", output->length, 0, NULL);
+	const char *format = json_string_value(json_object_get(info, "format"));
+	int r = -EINVAL;
+
+	for (size_t i = 0; format && i < ARRAY_SIZE(known); i++) {
+		if (strcmp(format, known[i]) != 0)
+			continue;
+		free(source->format);
+		source->format = xstrdup(known[i]);
+		r = 0;
+	}
+	if (r < 0)
+		err_set(&source->err, r, "%s has the format \"%.20s\", which is not known here",
+			source->text, format ? format : "");
+	else if (is_http(source->text) && has_others(info))
+		r = err_set(&source->err, -EINVAL,
+			    "%s is not whole: it names other files, and over the network these "
+			    "would be this host's",
+			    source->text);
+	json_decref(info);
+	return r;
+}
+
+static int format_find(struct nbd_source *source, const char *original)
+{
+	/* Another program may have it open. */
+	CLEANUP_FREE char *uri =
+		original ? xasprintf("nbd+unix:///?socket=%s", original) : xstrdup(source->text);
+	const char *const argv[] = {"qemu-img",	     "info", "--force-share",
+				    "--output=json", uri,    NULL};
+	const struct child_params params = {
+		.argv = argv, .listen_fd = -1, .output = true, .package = "qemu-utils"};
+	struct child child;
+	struct text output;
+	int r = child_start(&child, &params, &source->err);
+
+	if (r < 0)
+		return r;
+	text_init(&output);
+	r = output_read(source, &child, &output);
+	child_stop(&child);
+	if (r == 0)
+		r = info_judge(source, &output);
+	text_fini(&output);
+	return r;
+}
+
+static int file_look(struct nbd_source *source)
+{
+	struct image_source *base = &source->source;
+	CLEANUP_FD int fd = open(source->text, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	uint64_t size = 0;
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return err_set(&source->err, -errno, "%s: %s", source->text, strerror(errno));
+	if (S_ISDIR(st.st_mode))
+		return err_set(&source->err, -EISDIR, "%s is a directory, not an image",
+			       source->text);
+	if (S_ISREG(st.st_mode))
+		size = (uint64_t)st.st_size;
+	else if (!S_ISBLK(st.st_mode) || ioctl(fd, BLKGETSIZE64, &size) < 0)
+		return err_set(&source->err, -EINVAL, "%s is neither a file nor a block device",
+			       source->text);
+	if (size == 0)
+		return err_set(&source->err, -ENODATA, "%s is empty", source->text);
+	base->original_bytes = size;
+	snprintf(base->identity, sizeof(base->identity), "file %llu %llu %llu %lld.%09ld",
+		 (unsigned long long)st.st_dev, (unsigned long long)st.st_ino,
+		 (unsigned long long)size, S_ISREG(st.st_mode) ? (long long)st.st_mtim.tv_sec : 0LL,
+		 S_ISREG(st.st_mode) ? st.st_mtim.tv_nsec : 0L);
+	return 0;
+}
+
+static int http_look(struct nbd_source *source)
+{
+	struct image_source *base = &source->source;
+	struct nbd_http_head head = {.size_bytes = 0};
+	int r = nbd_http_head(source->text, &source->stop, &head, &source->err);
+
+	if (r < 0)
+		return r;
+	if (!head.has_size || !head.ranges)
+		return err_set(&source->err, -EOPNOTSUPP,
+			       "%s: the server sends files only as a whole (no byte ranges): fetch "
+			       "it first, and deploy the file",
+			       source->text);
+	if (head.size_bytes == 0)
+		return err_set(&source->err, -ENODATA, "%s is empty", source->text);
+	base->original_bytes = head.size_bytes;
+	snprintf(base->identity, sizeof(base->identity), "%s", head.identity);
+	return 0;
+}
+
+static int format_set(struct nbd_source *source, const char *format)
+{
+	free(source->format);
+	source->format = xstrdup(format);
+	return 0;
+}
+
+int nbd_plan(struct nbd_source *source, struct nbd_place *ret_place)
+{
+	const bool http = is_http(source->text);
+	char *original = NULL;
+	int r;
+
+	if (is_nbd(source->text)) {
+		ret_place->uri = xstrdup(source->text);
+		return format_set(source, "raw");
+	}
+	if (!http && source->text[0] != '/')
+		return err_set(&source->err, -EINVAL,
+			       "\"%s\" is no source: give a path, http://, https:// or nbd://",
+			       source->text);
+	r = http ? http_look(source) : file_look(source);
+	if (r == 0 && http)
+		r = nbdkit_start(source, &original);
+	if (r == 0 && source->format[0] == '\0' && !source->original)
+		r = format_find(source, original);
+	if (r == 0 && (source->original || strcmp(source->format, "raw") == 0)) {
+		if (!http)
+			r = nbdkit_start(source, &original);
+		ret_place->socket = original;
+		return r;
+	}
+	if (r == 0)
+		r = qemu_start(source, original, &ret_place->socket);
+	free(original);
+	return r;
+}

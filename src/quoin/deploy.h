@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Images that arrive, in words. */
+#ifndef QUOIN_DEPLOY_H
+#define QUOIN_DEPLOY_H
+
+#include <jansson.h>
+
+/* "arriving, 37% (1.1G of 3.0G) at 7.9M/s, 0:04:02 left". The caller frees it. */
+char *deploy_words(const json_t *deploy);
+
+#endif

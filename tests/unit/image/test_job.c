@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One image at a time: what is fetched and when, what is never shown, and how each fault of the
+ * source ends. What guests do meanwhile, and power cuts, are in test_job_crash.c.
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include <quoin/base_text.h>
+
+#include "image_rig.h"
+
+struct test {
+	struct image_rig rig;
+	struct record record;
+	uint8_t *buffer; /* a piece */
+	struct block_device *device;
+	struct block_channel *channel;
+};
+
+static void begin(struct test *t)
+{
+	rig_create(&t->rig, &t->record);
+	assert_int_equal(rig_start(&t->rig), 0);
+}
+
+static void attach(struct test *t)
+{
+	t->device = arrival_device_new(job_arrival(t->rig.job), false, "vol");
+	assert_int_equal(block_channel_open(t->device, t->rig.loop, &t->channel), 0);
+}
+
+static void detach(struct test *t)
+{
+	block_channel_close(t->channel);
+	block_close(t->device);
+}
+
+static int io(struct test *t, enum block_op op, uint64_t offset, size_t length)
+{
+	const bool data = op == BLOCK_READ || op == BLOCK_WRITE;
+
+	return arrival_io(t->channel, &(struct arrival_span){.op = op,
+							     .offset = offset,
+							     .data = data ? t->buffer : NULL,
+							     .length = length});
+}
+
+static void volume_is_image(struct test *t)
+{
+	struct block_channel *channel;
+
+	assert_int_equal(block_channel_open(t->rig.devices[0], t->rig.loop, &channel), 0);
+	for (uint64_t at = 0; at < RIG_VOLUME; at += ARRIVAL_PIECE_BYTES) {
+		assert_int_equal(
+			arrival_io(channel, &(struct arrival_span){.op = BLOCK_READ,
+								   .offset = at,
+								   .data = t->buffer,
+								   .length = ARRIVAL_PIECE_BYTES}),
+			0);
+		assert_memory_equal(t->buffer, t->rig.image + at, ARRIVAL_PIECE_BYTES);
+	}
+	block_channel_close(channel);
+}
+
+static void run(void (*main)(void *arg), uint64_t seed, const struct fake_plan *plan,
+		unsigned flags)
+{
+	struct test *t = xcalloc(1, sizeof(*t));
+
+	rig_init(&t->rig, seed);
+	t->buffer = aligned_alloc(RIG_BLOCK, ARRIVAL_PIECE_BYTES);
+	t->record = rig_record(&t->rig);
+	t->record.flags = flags;
+	rig_image_sha256(&t->rig, t->record.sha256);
+	if (plan)
+		t->rig.plan = *plan;
+	rig_run(&t->rig, main, t);
+	rig_fini(&t->rig);
+	free(t->buffer);
+	free(t);
+}
+
+/* --- Arriving --------------------------------------------------------------------------------- */
+
+static void arrives(void *arg)
+{
+	struct test *t = arg;
+
+	begin(t);
+	rig_wait_done(&t->rig);
+	volume_is_image(t);
+	/* Each byte once; holes of whole pieces never. */
+	assert_true(t->rig.source_bytes <= RIG_IMAGE);
+	rig_stop(&t->rig);
+}
+
+static void an_image_arrives(void **state)
+{
+	const struct fake_plan plain = {.no_extents = true};
+
+	for (uint64_t seed = 1; seed <= 5; seed++) {
+		run(arrives, seed, NULL, 0);
+		run(arrives, seed, &plain, 0);
+		run(arrives, seed, NULL, RECORD_SHA256);
+		run(arrives, seed, NULL, RECORD_DIGESTS);
+	}
+}
+
+static void arrives_over_faults(void *arg)
+{
+	struct test *t = arg;
+
+	begin(t);
+	rig_wait_done(&t->rig);
+	volume_is_image(t);
+	rig_stop(&t->rig);
+}
+
+static void faults_cost_time_alone(void **state)
+{
+	const struct fake_plan plan = {.fail = 150, .die = 50, .stall = 30, .open_fails = 400};
+
+	for (uint64_t seed = 1; seed <= 20; seed++)
+		run(arrives_over_faults, seed, &plan,
+		    seed % 3 == 0   ? RECORD_SHA256
+		    : seed % 3 == 1 ? RECORD_DIGESTS
+				    : 0);
+}
+
+static void comes_back(void *arg)
+{
+	struct test *t = arg;
+	uint64_t here;
+	struct job_progress progress;
+
+	t->record.rate_bytes = 2 * MiB;
+	t->rig.plan.no_extents = true;
+	begin(t);
+	fiber_sleep_ns(1500 * NS_PER_MS);
+	rig_stop(&t->rig);
+	assert_int_equal(rig_start(&t->rig), 0);
+	job_progress(t->rig.job, &progress);
+	here = progress.here_bytes;
+	assert_true(here >= MiB && here < RIG_IMAGE);
+	t->rig.source_bytes = 0;
+	assert_int_equal(job_rate_set(t->rig.job, 0), 0);
+	rig_wait_done(&t->rig);
+	assert_int_equal(t->rig.source_bytes, RIG_IMAGE - here);
+	volume_is_image(t);
+	rig_stop(&t->rig);
+}
+
+static void nothing_is_fetched_twice(void **state)
+{
+	run(comes_back, 1, NULL, 0);
+	run(comes_back, 2, NULL, RECORD_SHA256);
+	run(comes_back, 3, NULL, RECORD_DIGESTS);
+}
+
+/* --- Guests --------------------------------------------------------------------------------------
+ */
+
+static void guest_first(void *arg)
+{
+	struct test *t = arg;
+	struct job_progress progress;
+
+	t->record.flags |= RECORD_PAUSED;
+	t->rig.plan.no_extents = true;
+	begin(t);
+	attach(t);
+	fiber_sleep_ns(NS_PER_S);
+	assert_int_equal(t->rig.source_reads, 0);
+	/* A read brings its pieces and no other. */
+	assert_int_equal(io(t, BLOCK_READ, 3 * MiB - RIG_BLOCK, 2 * RIG_BLOCK), 0);
+	assert_memory_equal(t->buffer, t->rig.image + 3 * MiB - RIG_BLOCK, 2 * RIG_BLOCK);
+	assert_int_equal(t->rig.source_reads, 2);
+	/* A write of whole blocks needs nothing, and is not written over. */
+	memset(t->buffer, 0x5a, RIG_BLOCK);
+	assert_int_equal(io(t, BLOCK_WRITE, 0, RIG_BLOCK), 0);
+	assert_int_equal(t->rig.source_reads, 2);
+	/* Zeroes over a whole piece need nothing either. */
+	assert_int_equal(io(t, BLOCK_WRITE_ZEROES, MiB, MiB), 0);
+	assert_int_equal(t->rig.source_reads, 2);
+	/* Zeroes over a part of one do. */
+	assert_int_equal(io(t, BLOCK_DISCARD, 4 * MiB, RIG_BLOCK), 0);
+	assert_int_equal(t->rig.source_reads, 3);
+	memset(t->rig.image, 0x5a, RIG_BLOCK);
+	memset(t->rig.image + MiB, 0, MiB);
+	memset(t->rig.image + 4 * MiB, 0, RIG_BLOCK);
+	job_progress(t->rig.job, &progress);
+	assert_int_equal(progress.state, JOB_PAUSED);
+	assert_int_equal(job_pause(t->rig.job, false), 0);
+	rig_wait_done(&t->rig);
+	volume_is_image(t);
+	/* The device still works, straight through. */
+	assert_int_equal(io(t, BLOCK_READ, 0, RIG_BLOCK), 0);
+	assert_int_equal(t->buffer[0], 0x5a);
+	detach(t);
+	rig_stop(&t->rig);
+}
+
+static void guests_come_first(void **state)
+{
+	run(guest_first, 4, NULL, 0);
+}
+
+/* --- What must not be shown --------------------------------------------------------------------
+ */
+
+static void wait_failed(struct test *t, const char *why)
+{
+	struct job_progress progress;
+
+	do {
+		fiber_sleep_ns(10 * NS_PER_MS);
+		job_progress(t->rig.job, &progress);
+		assert_false(job_done(t->rig.job));
+	} while (progress.state != JOB_FAILED);
+	if (!strstr(progress.problem, why))
+		fail_msg("it failed because: %s", progress.problem);
+}
+
+static void wrong_piece(void *arg)
+{
+	struct test *t = arg;
+	struct job_progress progress;
+
+	begin(t);
+	attach(t);
+	for (uint64_t at = 0; at < RIG_VOLUME; at += ARRIVAL_PIECE_BYTES)
+		if (io(t, BLOCK_READ, at, ARRIVAL_PIECE_BYTES) == 0)
+			assert_memory_equal(t->buffer, t->rig.image + at, ARRIVAL_PIECE_BYTES);
+	wait_failed(t, "list of digests");
+	detach(t);
+	rig_stop(&t->rig);
+	/* It is remembered, and nothing is fetched. */
+	t->rig.source_reads = 0;
+	assert_int_equal(rig_start(&t->rig), 0);
+	fiber_sleep_ns(NS_PER_S);
+	job_progress(t->rig.job, &progress);
+	assert_int_equal(progress.state, JOB_FAILED);
+	assert_int_equal(t->rig.source_reads, 0);
+	rig_stop(&t->rig);
+}
+
+static void wrong_pieces_are_not_shown(void **state)
+{
+	const struct fake_plan often = {.wrong = 500, .no_extents = true};
+	const struct fake_plan always = {.wrong = 1000, .no_extents = true};
+
+	/* Seeds of worlds where one of six is wrong. */
+	for (uint64_t seed = 1; seed <= 5; seed++)
+		run(wrong_piece, seed, seed % 2 ? &always : &often, RECORD_DIGESTS);
+}
+
+static void wrong_whole(void *arg)
+{
+	struct test *t = arg;
+
+	t->record.sha256[0] ^= 1;
+	begin(t);
+	attach(t);
+	wait_failed(t, "SHA-256");
+	assert_false(t->rig.settled);
+	/* Nothing of it is shown any more, not even what a guest wrote. */
+	assert_int_equal(io(t, BLOCK_READ, 0, RIG_BLOCK), -EIO);
+	assert_int_equal(io(t, BLOCK_FLUSH, 0, 0), -EIO);
+	detach(t);
+	rig_stop(&t->rig);
+}
+
+static void a_wrong_sum_stops_it(void **state)
+{
+	run(wrong_whole, 1, NULL, RECORD_SHA256);
+}
+
+static void source_changes(void *arg)
+{
+	struct test *t = arg;
+
+	t->record.rate_bytes = 4 * MiB;
+	begin(t);
+	attach(t);
+	t->rig.plan.changed = true;
+	wait_failed(t, "changed while it was fetched");
+	assert_false(t->rig.settled);
+	detach(t);
+	rig_stop(&t->rig);
+}
+
+static void another_image_is_not_mixed_in(void **state)
+{
+	const struct fake_plan dies = {.die = 500, .no_extents = true};
+
+	/* Seen at the end, and seen when the source is opened again. */
+	run(source_changes, 1, NULL, 0);
+	run(source_changes, 2, &dies, 0);
+}
+
+/* --- Waiting
+ * ---------------------------------------------------------------------------------------- */
+
+static void source_away(void *arg)
+{
+	struct test *t = arg;
+	struct job_progress progress;
+
+	t->rig.plan.open_fails = 1000;
+	begin(t);
+	attach(t);
+	fiber_sleep_ns(10 * NS_PER_S);
+	job_progress(t->rig.job, &progress);
+	assert_int_equal(progress.state, JOB_WAITING);
+	assert_string_equal(progress.problem, "the fake source is away");
+	/* Who leaves does not wait with it. */
+	block_hurry(t->channel, true);
+	assert_int_equal(io(t, BLOCK_READ, 0, RIG_BLOCK), -EIO);
+	assert_int_equal(io(t, BLOCK_WRITE_ZEROES, 0, RIG_BLOCK), -EIO);
+	block_hurry(t->channel, false);
+	t->rig.plan.open_fails = 0;
+	job_retry(t->rig.job);
+	assert_int_equal(io(t, BLOCK_READ, 0, RIG_BLOCK), 0);
+	rig_wait_done(&t->rig);
+	volume_is_image(t);
+	detach(t);
+	rig_stop(&t->rig);
+}
+
+static void a_source_that_is_away_is_waited_for(void **state)
+{
+	run(source_away, 1, NULL, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(an_image_arrives),
+		cmocka_unit_test(faults_cost_time_alone),
+		cmocka_unit_test(nothing_is_fetched_twice),
+		cmocka_unit_test(guests_come_first),
+		cmocka_unit_test(wrong_pieces_are_not_shown),
+		cmocka_unit_test(a_wrong_sum_stops_it),
+		cmocka_unit_test(another_image_is_not_mixed_in),
+		cmocka_unit_test(a_source_that_is_away_is_waited_for),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
