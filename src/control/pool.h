@@ -10,7 +10,7 @@
 #include <quoin/control_health.h>
 #include <quoin/control_pool.h>
 #include <quoin/disk.h>
-#include <quoin/image.h>
+#include <quoin/image_deploy.h>
 #include <quoin/pool.h>
 
 #include "forecast.h"

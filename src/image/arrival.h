@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A volume whose image is still arriving: which pieces are here, who waits for which, and how a
- * piece gets in without touching what guests wrote. docs/DESIGN.md, section 6.
+ * piece gets in without touching what guests wrote. docs/DESIGN.md, section 7.
  *
  * Everything is called in the home loop's thread; [fiber] only in a fiber of it.
  *

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A job and its place in a pool: the volume and its record are made, opened, and the record goes
- * when all is done. See quoin/image.h.
+ * when all is done. See quoin/image_deploy.h.
  *
  * In this order, so that a crash leaves what the next import can tell: the arriving volume, then
  * its record and what is in it, then the job. At the end the volume becomes plain, then the record
@@ -17,7 +17,7 @@
 #include <quoin/base_math.h>
 #include <quoin/base_size.h>
 #include <quoin/base_text.h>
-#include <quoin/image.h>
+#include <quoin/image_deploy.h>
 #include <quoin/loop_fiber.h>
 
 #include "job.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The work of bringing an image into a volume: fibers of the home loop that fetch what guests wait
- * for, then the rest, and keep the record. docs/DESIGN.md, section 6.
+ * for, then the rest, and keep the record. docs/DESIGN.md, section 7.
  *
  * Knows two block devices and a source, no pool: the simulator runs it against drives that lose
  * power and sources that stall, lie and die.
