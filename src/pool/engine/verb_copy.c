@@ -478,6 +478,10 @@ static int volume_copy(struct pool *pool, const struct pool_copy *copy, struct e
 	if (r == 0)
 		r = source_find(pool, copy->from, &c, err);
 	if (r == 0)
+		r = volume_plain_check(c.to, err);
+	if (r == 0)
+		r = volume_plain_check(c.from, err);
+	if (r == 0)
 		r = range_check(&c, copy, err);
 	if (r == 0 && c.to->rec.read_only)
 		r = err_set(err, -EROFS, "volume '%s' is read-only", copy->to);

@@ -37,6 +37,9 @@ static uint64_t incompat(struct engine_rig *rig)
 static void refusals(struct pool *pool)
 {
 	const char *const names[] = {"vol@now"};
+	const struct pool_volume_params plain = {.size_bytes = 8 * MiB};
+	const struct pool_copy out = {.from = "vol", .to = "plain", .length_bytes = MiB};
+	const struct pool_copy in = {.from = "plain", .to = "vol", .length_bytes = MiB};
 	struct block_device *device = NULL;
 	struct pool_volume_info info;
 	struct err err = {.code = 0};
@@ -46,6 +49,10 @@ static void refusals(struct pool *pool)
 	assert_int_equal(pool_device_open(pool, "vol", true, &device, &err), -EBUSY);
 	assert_non_null(strstr(err.text, "still arriving"));
 	assert_int_equal(pool_snapshot_create(pool, names, 1, &err), -EBUSY);
+	assert_int_equal(pool_volume_create(pool, "plain", &plain, &err), 0);
+	assert_int_equal(pool_volume_copy(pool, &out, &err), -EBUSY);
+	assert_int_equal(pool_volume_copy(pool, &in, &err), -EBUSY);
+	assert_int_equal(pool_volume_destroy(pool, "plain", false, &err), 0);
 	assert_int_equal(pool_device_open_raw(pool, "vol", false, &device, &err), 0);
 	block_close(device);
 }
