@@ -48,6 +48,8 @@ static int transport_error(CURL *curl, CURLcode code, const char *path, struct e
 	if (code == CURLE_OPERATION_TIMEDOUT)
 		return err_set(err, -ETIMEDOUT, "quoind on %s did not answer within %ld s", path,
 			       TIMEOUT_S);
+	if (code == CURLE_GOT_NOTHING || code == CURLE_RECV_ERROR || code == CURLE_SEND_ERROR)
+		return err_set(err, -ECONNRESET, "quoind on %s ended before it answered", path);
 	return err_set(err, -EIO, "quoind on %s cannot be asked: %s", path,
 		       number ? strerror((int)number) : curl_easy_strerror(code));
 }

@@ -79,7 +79,7 @@ static int page_get(struct follow *f, bool *ret_more)
 	json_object_set_new(f->body, "since", json_integer((json_int_t)f->since));
 	r = client_send(&f->in->client, &request, &answer, &err);
 	/* Who follows outlives a restart of the daemon. */
-	if (r == -ENOTCONN && f->follow)
+	if ((r == -ENOTCONN || r == -ECONNRESET) && f->follow)
 		return EXIT_DONE;
 	if (r < 0)
 		return fail(EXIT_REFUSED, "%s", err.text);
