@@ -71,9 +71,7 @@ static void volume_look(struct carry *y, uint32_t id)
 	y->volume = volume;
 	y->volume_may = volume && volume->rec.state == VOLUME_LIVE &&
 			volume->next.state == VOLUME_LIVE && volume->cuts_pending == 0 &&
-			!space_near(volume);
-	for (unsigned i = 0; y->volume_may && i < y->frozen->range_count; i++)
-		y->volume_may = y->frozen->ranges[i].volume != id;
+			!space_near(volume) && !delta_has_range(y->frozen, id);
 }
 
 static bool record_may(const struct carry *y, const struct delta_record *record)

@@ -314,13 +314,8 @@ static int volume_merge(struct merger *m)
 
 static bool touched(const struct merger *m)
 {
-	if (m->first < m->end || m->volume->cuts_pending > 0)
-		return true;
-	for (unsigned i = 0; i < m->frozen->range_count; i++) {
-		if (m->frozen->ranges[i].volume == m->volume->id)
-			return true;
-	}
-	return false;
+	return m->first < m->end || m->volume->cuts_pending > 0 ||
+	       delta_has_range(m->frozen, m->volume->id);
 }
 
 static void sort_pause(void *data)

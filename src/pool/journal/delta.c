@@ -176,6 +176,15 @@ bool delta_point(const struct delta *delta, uint32_t volume, uint64_t block,
 	return record != NULL;
 }
 
+bool delta_has_range(const struct delta *delta, uint32_t volume)
+{
+	for (unsigned i = 0; i < delta->range_count; i++) {
+		if (delta->ranges[i].volume == volume)
+			return true;
+	}
+	return false;
+}
+
 const struct delta_range *delta_cut(const struct delta *delta, uint32_t volume, uint64_t block)
 {
 	const struct delta_range *best = NULL;

@@ -70,6 +70,9 @@ void delta_range_insert(struct delta *delta, const struct delta_range *range);
 bool delta_point(const struct delta *delta, uint32_t volume, uint64_t block,
 		 uint8_t ret_entry[ENTRY_BYTES]);
 
+/* Some range is about the volume. */
+bool delta_has_range(const struct delta *delta, uint32_t volume);
+
 /* The newest range over the block; NULL: none. */
 const struct delta_range *delta_cut(const struct delta *delta, uint32_t volume, uint64_t block);
 
