@@ -111,17 +111,7 @@ void control_export_close(struct control_export *job)
 
 void control_export_sweep(struct pool *pool)
 {
-	struct pool_snapshot_info info;
-	unsigned cursor = 0;
-
-	while (pool_snapshot_next(pool, &cursor, &info) == 0) {
-		struct err why = {.code = 0};
-
-		if (strstr(info.name, "@" CONTROL_EXPORT_SNAPSHOT) &&
-		    pool_snapshot_destroy(pool, info.name, &why) < 0)
-			log_warning("%s, left by an export, cannot be destroyed: %s", info.name,
-				    why.text);
-	}
+	control_snapshots_sweep(pool, CONTROL_EXPORT_SNAPSHOT, "an export");
 }
 
 /* --- Reading -----------------------------------------------------------------------------------

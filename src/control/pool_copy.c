@@ -196,7 +196,6 @@ int control_copy_name_check(const struct control_object *volume, struct err *err
 
 void control_copy_sweep(struct pool *pool)
 {
-	struct pool_snapshot_info snapshot;
 	struct pool_volume_info volume;
 	struct err why;
 	unsigned cursor = 0;
@@ -207,11 +206,5 @@ void control_copy_sweep(struct pool *pool)
 			log_warning("%s, left by a copy, cannot be destroyed: %s", volume.name,
 				    why.text);
 	}
-	cursor = 0;
-	while (pool_snapshot_next(pool, &cursor, &snapshot) == 0) {
-		if (strstr(snapshot.name, "@" CONTROL_COPY_NAME) &&
-		    pool_snapshot_destroy(pool, snapshot.name, &why) < 0)
-			log_warning("%s, left by a copy, cannot be destroyed: %s", snapshot.name,
-				    why.text);
-	}
+	control_snapshots_sweep(pool, CONTROL_COPY_NAME, "a copy");
 }

@@ -306,3 +306,22 @@ int control_snapshot_release(struct control *control, const char *name, const ch
 
 	return change_run(control, &change, name, tag, err);
 }
+
+/* --- What was left -----------------------------------------------------------------------------
+ */
+
+void control_snapshots_sweep(struct pool *pool, const char *begin, const char *maker)
+{
+	struct pool_snapshot_info snapshot;
+	struct err why;
+	unsigned cursor = 0;
+
+	while (pool_snapshot_next(pool, &cursor, &snapshot) == 0) {
+		const char *at = strchr(snapshot.name, '@');
+
+		if (strncmp(at + 1, begin, strlen(begin)) == 0 &&
+		    pool_snapshot_destroy(pool, snapshot.name, &why) < 0)
+			log_warning("%s, left by %s, cannot be destroyed: %s", snapshot.name, maker,
+				    why.text);
+	}
+}
