@@ -8,13 +8,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <quoin/api.h>
 #include <quoin/api_json.h>
 #include <quoin/api_paths.h>
 #include <quoin/base_assert.h>
+#include <quoin/base_clock.h>
 #include <quoin/base_text.h>
 #include <quoin/control.h>
 #include <quoin/control_json.h>
@@ -26,12 +26,7 @@
 
 static uint64_t uptime_s(const struct call *call)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return ((uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec -
-		call->context->process.started_ns) /
-	       NS_PER_S;
+	return (clock_now_ns(CLOCK_BOOTTIME) - call->context->process.started_ns) / NS_PER_S;
 }
 
 static int daemon_get(struct call *call, struct err *err)

@@ -5,21 +5,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include <quoin/base_assert.h>
+#include <quoin/base_clock.h>
 #include <quoin/base_text.h>
 
 #include "forecast.h"
 #include "private.h"
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
-}
 
 void control_board_init(struct control_board *board)
 {
@@ -152,7 +144,7 @@ void control_board_put(struct control_board *board, struct control_pool *pool,
 
 	pool_status(pool->pool, &status);
 	pool_io(pool->pool, &io);
-	forecast_add(&w->forecast, now_ns() / NS_PER_S,
+	forecast_add(&w->forecast, clock_now_ns(CLOCK_MONOTONIC) / NS_PER_S,
 		     info->size_bytes - MIN(info->size_bytes, info->available_bytes));
 	pthread_mutex_lock(&board->lock);
 	entry = find_or_add(board, pool->name);
@@ -163,7 +155,7 @@ void control_board_put(struct control_board *board, struct control_pool *pool,
 		entry->health.pending_bytes = status.pending_bytes;
 		entry->health.near_full = w->watch.near_full;
 		entry->health.full_in_s = forecast_full_in(&w->forecast, info->available_bytes);
-		entry->looked_ns = now_ns();
+		entry->looked_ns = clock_now_ns(CLOCK_MONOTONIC);
 		if (whole)
 			volumes_put(entry, &w->round);
 	}
@@ -215,7 +207,7 @@ bool control_health_pool(struct control *control, unsigned index,
 	found = index < board->count;
 	if (found) {
 		const struct board_entry *entry = board->entries[index];
-		const uint64_t now = now_ns();
+		const uint64_t now = clock_now_ns(CLOCK_MONOTONIC);
 
 		*ret_health = entry->health;
 		ret_health->age_ms = entry->looked_ns == 0

@@ -13,6 +13,7 @@
 #include <time.h>
 
 #include <quoin/base_assert.h>
+#include <quoin/base_clock.h>
 #include <quoin/base_log.h>
 #include <quoin/base_text.h>
 
@@ -20,14 +21,6 @@
 #include "volume.h"
 
 #define STOP_S 20 /* for the end of one that was cancelled */
-
-static uint64_t now_ns(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
-}
 
 /* --- May it begin ------------------------------------------------------------------------------
  */
@@ -116,7 +109,7 @@ static void *thread_main(void *arg)
 		log_info("%s is exported to %s", job->name, job->path);
 	else
 		log_warning("%s is not exported to %s: %s", job->name, job->path, job->err.text);
-	job->ended_ns = now_ns(CLOCK_MONOTONIC);
+	job->ended_ns = clock_now_ns(CLOCK_MONOTONIC);
 	job->ended = true;
 	return NULL;
 }
@@ -160,7 +153,7 @@ static int begin(struct control_export *job, bool force, struct err *err)
 		r = image_export_room(job->file, job->data_bytes, err);
 	if (r < 0)
 		return r;
-	job->started_ns = now_ns(CLOCK_MONOTONIC);
+	job->started_ns = clock_now_ns(CLOCK_MONOTONIC);
 	if (pthread_create(&job->thread, NULL, thread_main, job) != 0)
 		return err_set(err, -EAGAIN, "no thread can be made");
 	return 0;
@@ -249,7 +242,8 @@ void control_export_at(struct control *control, unsigned index,
 	ret_info->data_bytes = job->data_bytes;
 	ret_info->done_bytes = job->done_bytes;
 	ret_info->elapsed_ms =
-		((ended ? job->ended_ns : now_ns(CLOCK_MONOTONIC)) - job->started_ns) / NS_PER_MS;
+		((ended ? job->ended_ns : clock_now_ns(CLOCK_MONOTONIC)) - job->started_ns) /
+		NS_PER_MS;
 }
 
 static int index_find(const struct control *control, unsigned id, unsigned *ret_index,

@@ -19,6 +19,7 @@
 #include <time.h>
 
 #include <quoin/base_assert.h>
+#include <quoin/base_clock.h>
 #include <quoin/base_text.h>
 
 #include "smart_read.h"
@@ -50,14 +51,6 @@ struct health_drives {
 	unsigned count;
 	struct drive *drives[HEALTH_DRIVES_MAX];
 };
-
-static uint64_t now_ms(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 /* The list is empty and the thread has ended. */
 static void all_free(struct health_drives *drives)
@@ -102,7 +95,7 @@ static void answer_take(struct health_drives *drives, struct drive *drive,
 		health_text_copy(drive->known.problem, sizeof(drive->known.problem), err->text);
 		return;
 	}
-	drive->known.asked_ms = now_ms(CLOCK_REALTIME);
+	drive->known.asked_ms = clock_now_ms(CLOCK_REALTIME);
 	drive->known.report = *report;
 	smart_judge(report, &drive->history, &drive->known.judgement);
 	verdict_tell(drives, drive, before);
@@ -150,7 +143,8 @@ static void *reader_main(void *arg)
 	if (drive->listed)
 		answer_take(drives, drive, report, &err);
 	drive->asked = drive->late = false;
-	drive->due_ms = drive->known.test_asked ? 0 : now_ms(CLOCK_MONOTONIC) + drives->interval_ms;
+	drive->due_ms =
+		drive->known.test_asked ? 0 : clock_now_ms(CLOCK_MONOTONIC) + drives->interval_ms;
 	if (!drive->listed)
 		free(drive);
 	last = drives->orphaned && drives->readers == 0;
@@ -224,7 +218,7 @@ static void *thread_main(void *arg)
 
 	pthread_mutex_lock(&drives->lock);
 	while (!drives->stopping) {
-		const uint64_t now = now_ms(CLOCK_MONOTONIC);
+		const uint64_t now = clock_now_ms(CLOCK_MONOTONIC);
 		uint64_t next;
 
 		for (unsigned i = 0; i < drives->count; i++)

@@ -18,6 +18,7 @@
 #include <time.h>
 
 #include <quoin/base_assert.h>
+#include <quoin/base_clock.h>
 #include <quoin/base_text.h>
 
 #include "events_file.h"
@@ -46,19 +47,11 @@ struct health_events {
 	struct health_event batch[BATCH];
 };
 
-static uint64_t clock_ms(clockid_t clock)
-{
-	struct timespec now;
-
-	clock_gettime(clock, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 static uint64_t wall_ms(const struct health_events *events)
 {
 	/* 0 is no time. */
 	const uint64_t now = events->params.clock_ms ? events->params.clock_ms(events->params.data)
-						     : clock_ms(CLOCK_REALTIME);
+						     : clock_now_ms(CLOCK_REALTIME);
 
 	return MAX(now, UINT64_C(1));
 }
@@ -202,7 +195,7 @@ static void save(struct health_events *events)
 			lost_tell(events);
 	}
 	if (r < 0)
-		events->retry_ms = clock_ms(CLOCK_MONOTONIC) + HEALTH_RETRY_MS;
+		events->retry_ms = clock_now_ms(CLOCK_MONOTONIC) + HEALTH_RETRY_MS;
 	problem_set(events, r);
 }
 
@@ -212,7 +205,7 @@ static bool save_wanted(const struct health_events *events)
 		return false;
 	return events->problem[0] == '\0' || events->stopping ||
 	       events->flush_done < events->flush_wanted ||
-	       clock_ms(CLOCK_MONOTONIC) >= events->retry_ms;
+	       clock_now_ms(CLOCK_MONOTONIC) >= events->retry_ms;
 }
 
 static void until(struct timespec *ret_time, unsigned ms)

@@ -28,6 +28,7 @@
 #include <jansson.h>
 #include <linux/fs.h>
 
+#include <quoin/base_clock.h>
 #include <quoin/base_text.h>
 
 #define INFO_MAX (64 * 1024) /* bytes of what qemu-img says */
@@ -168,7 +169,7 @@ static int qemu_start(struct nbd_source *source, const char *original, char **re
 /* All that the child says, until it ends. */
 static int output_read(struct nbd_source *source, struct child *child, struct text *output)
 {
-	const uint64_t start_ms = nbd_now_ms();
+	const uint64_t start_ms = clock_now_ms(CLOCK_MONOTONIC);
 	int status = 0;
 	bool ended = false;
 	char piece[4096];
@@ -179,7 +180,7 @@ static int output_read(struct nbd_source *source, struct child *child, struct te
 
 		if (atomic_load(&source->stop))
 			return -ECANCELED;
-		if (nbd_now_ms() - start_ms > NBD_OPEN_MS)
+		if (clock_now_ms(CLOCK_MONOTONIC) - start_ms > NBD_OPEN_MS)
 			return err_set(&source->err, -ETIMEDOUT, "%s: it does not answer",
 				       source->text);
 		poll(&fd, 1, 20);

@@ -64,8 +64,6 @@ struct nbd_source {
 /* The thread's main. */
 void *nbd_source_main(void *arg);
 
-uint64_t nbd_now_ms(void);
-
 /* --- In the thread, while it opens ------------------------------------------------------------ */
 
 /*

@@ -12,21 +12,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <quoin/base_assert.h>
+#include <quoin/base_clock.h>
 #include <quoin/base_text.h>
 
 #define LOOK_MS 200
-
-uint64_t nbd_now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 /* --- The end of a call --------------------------------------------------------------------------
  */
@@ -74,7 +66,7 @@ static int answered(void *data, int *error)
 	struct nbd_call *call = data;
 	struct nbd_source *source = call->from;
 
-	source->heard_ms = nbd_now_ms();
+	source->heard_ms = clock_now_ms(CLOCK_MONOTONIC);
 	if (*error != 0)
 		die(source, -EIO, "it cannot be read");
 	call_end(call, *error != 0 ? -EIO : 0);
@@ -112,7 +104,7 @@ static void call_submit(struct nbd_source *source, struct nbd_call *call)
 	}
 	/* Nothing was due before this one. */
 	if (list_empty(&source->flying))
-		source->heard_ms = nbd_now_ms();
+		source->heard_ms = clock_now_ms(CLOCK_MONOTONIC);
 	list_append(&source->flying, &call->node);
 	if (call->kind == NBD_CALL_READ)
 		r = nbd_aio_pread(source->nbd, call->data, call->length, call->offset, done, 0);
@@ -168,7 +160,8 @@ static void health_look(struct nbd_source *source)
 		return;
 	if (nbd_aio_is_dead(source->nbd) || nbd_aio_is_closed(source->nbd))
 		die(source, -EPIPE, "the connection was lost");
-	else if (!list_empty(&source->flying) && nbd_now_ms() - source->heard_ms > NBD_STALL_MS)
+	else if (!list_empty(&source->flying) &&
+		 clock_now_ms(CLOCK_MONOTONIC) - source->heard_ms > NBD_STALL_MS)
 		die(source, -ETIMEDOUT, "no answer for 30 s");
 }
 
@@ -195,7 +188,7 @@ static int connect_start(struct nbd_source *source, const struct nbd_place *plac
 
 static int connect_wait(struct nbd_source *source)
 {
-	const uint64_t start_ms = nbd_now_ms();
+	const uint64_t start_ms = clock_now_ms(CLOCK_MONOTONIC);
 
 	while (!nbd_aio_is_ready(source->nbd)) {
 		if (atomic_load(&source->stop))
@@ -204,7 +197,7 @@ static int connect_wait(struct nbd_source *source)
 			die(source, -EIO, nbd_get_error() ? nbd_get_error() : "it was refused");
 			return source->err.code;
 		}
-		if (nbd_now_ms() - start_ms > NBD_OPEN_MS) {
+		if (clock_now_ms(CLOCK_MONOTONIC) - start_ms > NBD_OPEN_MS) {
 			die(source, -ETIMEDOUT, "no answer for 10 s");
 			return source->err.code;
 		}

@@ -22,9 +22,9 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
-#include <time.h>
 #include <unistd.h>
 
+#include <quoin/base_clock.h>
 #include <quoin/base_math.h>
 
 #include "real.h"
@@ -246,10 +246,7 @@ void loop_call(struct loop *loop, void (*fn)(void *arg), void *arg)
 
 static uint64_t real_clock_ns(struct loop *loop)
 {
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+	return clock_now_ns(CLOCK_MONOTONIC);
 }
 
 static bool clock_is_due(const struct real_loop *real)

@@ -14,11 +14,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <quoin/api.h>
 #include <quoin/api_paths.h>
+#include <quoin/base_clock.h>
 #include <quoin/base_log.h>
 #include <quoin/base_text.h>
 #include <quoin/control.h>
@@ -98,14 +98,6 @@ static void process_prepare(void)
 	}
 }
 
-static uint64_t boottime_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	return (uint64_t)now.tv_sec * NS_PER_S + (uint64_t)now.tv_nsec;
-}
-
 static int control_start(const struct options *options, struct control **ret, struct err *err)
 {
 	CLEANUP_FREE char *copy = xstrdup(options->socket);
@@ -137,7 +129,7 @@ static int api_start(const struct options *options, struct control *control,
 				.supervisor = notify_wanted() ? "systemd" : "none",
 				.memory_bytes = options->memory_bytes ? options->memory_bytes
 								      : CONTROL_MEMORY_DEFAULT,
-				.started_ns = boottime_ns(),
+				.started_ns = clock_now_ns(CLOCK_BOOTTIME),
 			},
 	};
 
