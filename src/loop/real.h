@@ -16,8 +16,10 @@
 
 #define REAL_RING_ENTRIES_DEFAULT 256
 #define REAL_RING_ENTRIES_MAX 4096
-#define REAL_CQ_FACTOR 8	 /* completion entries per submission entry */
-#define REAL_SUBMIT_BATCH 2	 /* entries handed over at a time; why: io.c */
+#define REAL_CQ_FACTOR 8 /* completion entries per submission entry */
+#define REAL_BATCH_MIN 2 /* entries handed over at a time; why: io.c */
+#define REAL_BATCH_MAX 32
+#define REAL_BATCH_SHARE 4	 /* of what is under way */
 #define REAL_CQ_RESERVED 8	 /* completions kept free for wake-up and watches */
 #define REAL_WATCH_EVENTS_MAX 64 /* events taken from epoll at once */
 #define REAL_NAME_MAX 16

@@ -12,6 +12,7 @@
 
 #define DELTA_RECORDS_MIN 1024
 #define DELTA_RECORDS_MAX (4U << 20)
+#define DELTA_SLOTS_SHARE 8 /* of all slots: what a full delta holds back; see slots_run_low() */
 #define CACHE_PAGES_MIN 512
 #define OBJECTS_MIN (512 * KiB)
 #define OBJECTS_SHARE 32	/* of what is beyond the least: for new volumes and snapshots */
@@ -171,7 +172,8 @@ int memory_plan(struct pool *pool, const struct pool_open_params *params,
 	m->objects_bytes += (m->bytes - least) / OBJECTS_SHARE;
 	if (params->delta_records == 0)
 		m->delta_records = records_fit(
-			m, space, clamp(slots / 32, DELTA_RECORDS_MIN, DELTA_RECORDS_MAX));
+			m, space,
+			clamp(slots / DELTA_SLOTS_SHARE, DELTA_RECORDS_MIN, DELTA_RECORDS_MAX));
 	m->freed_max = freed_for(m->delta_records);
 	m->cache_pages = cache_fits(m->bytes - taken_bytes(m, space, m->delta_records));
 	return 0;

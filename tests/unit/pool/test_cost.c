@@ -632,8 +632,8 @@ static void write_amplification(void **state)
 	amplification(256, 725000, 0.88);
 	amplification(256, 1800000, 0.45);
 	amplification(1024, 270000, 2.36);
-	amplification(64, 500000, 0.43);
-	amplification(16, 130000, 0.43);
+	amplification(64, 845000, 0.28);
+	amplification(16, 520000, 0.15);
 }
 
 int main(void)
