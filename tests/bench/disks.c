@@ -197,7 +197,7 @@ int disks_make(struct versus *v)
 	snprintf(v->qcow2, sizeof(v->qcow2), "%.250s/quoin-bench-%d.qcow2", o->dir, (int)getpid());
 	error = write_file(v->raw, o->size_bytes);
 	if (!error)
-		error = write_file(v->pool, o->size_bytes / 2 * 3);
+		error = write_file(v->pool, o->size_bytes * VERSUS_POOL_SHARE);
 	if (!error)
 		error = daemon_init(&v->daemon, o->quoind);
 	if (error)

@@ -25,7 +25,7 @@ static const char usage_text[] =
 	"  --only TEXT     points with this in their name\n"
 	"  --disks LIST    of raw,file,qcow2,pool (default: all there are tools for)\n"
 	"  --size N        of each disk (default 4G)\n"
-	"  --dir DIR       where the files go (default: $TMPDIR or /var/tmp); 4 times the size\n"
+	"  --dir DIR       where the files go (default: $TMPDIR or /var/tmp); 5 times the size\n"
 	"  --runs N        repetitions, medians are shown (default 5)\n"
 	"  --run-ms N      length of one measurement (default 2000)\n"
 	"  --quoind PATH   the daemon to measure\n"
@@ -37,7 +37,11 @@ static const char usage_text[] =
 	}
 #define RANDOM4K .random = true, .block_bytes = 4096
 
+/* Random writes scatter the blocks of a volume: what is in order is measured before. */
 static const struct versus_point points_base[] = {
+	POINT("128K sequential read QD8", .block_bytes = 128 * KiB, .depth = 8, .queues = 1),
+	POINT("128K sequential write QD8", .block_bytes = 128 * KiB, .write = true, .depth = 8,
+	      .queues = 1),
 	POINT("4K random read QD1", RANDOM4K, .depth = 1, .queues = 1),
 	POINT("4K random read QD64", RANDOM4K, .depth = 64, .queues = 1),
 	POINT("4K random read 4 x QD16", RANDOM4K, .depth = 16, .queues = 4),
@@ -48,9 +52,7 @@ static const struct versus_point points_base[] = {
 	      .queues = 1),
 	POINT("4K write + flush QD16", RANDOM4K, .write = true, .flush = true, .depth = 16,
 	      .queues = 1),
-	POINT("128K sequential read QD8", .block_bytes = 128 * KiB, .depth = 8, .queues = 1),
-	POINT("128K sequential write QD8", .block_bytes = 128 * KiB, .write = true, .depth = 8,
-	      .queues = 1),
+	POINT("128K seq. read after all that", .block_bytes = 128 * KiB, .depth = 8, .queues = 1),
 };
 
 static const struct versus_point points_fresh[] = {
@@ -158,7 +160,7 @@ static int suite_base(struct versus *v)
 static int suite_full(struct versus *v)
 {
 	static const unsigned percents[] = {20, 60, 80};
-	const uint64_t pool_bytes = v->options.size_bytes * 3 / 2;
+	const uint64_t pool_bytes = v->options.size_bytes * VERSUS_POOL_SHARE;
 	int error = 0;
 
 	for (unsigned i = 0; i < ARRAY_SIZE(percents) && !error; i++) {

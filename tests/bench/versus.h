@@ -15,6 +15,7 @@
 #include "load.h"
 
 #define VERSUS_RUNS_MAX 15
+#define VERSUS_POOL_SHARE 2 /* the pool, of the size of a disk: base is measured half full */
 #define VERSUS_PATH_MAX 300
 
 enum versus_who { VERSUS_RAW, VERSUS_FILE, VERSUS_QCOW2, VERSUS_POOL };
