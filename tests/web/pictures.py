@@ -32,7 +32,7 @@ class Pictures(SceneTest):
                 self.setUp()
                 self.start()
                 getattr(self, 'picture_' + name)()
-                self.stop()
+                self.doCleanups()
         finally:
             self.browser.close()
 
@@ -65,13 +65,15 @@ class Pictures(SceneTest):
         tab.wait_text('full')
         self.shoot(tab, 'full')
 
-    def guest(self, target, pause_s):
-        """Reads its disk and compares, again and again, at times fast."""
+    def work(self, target, pause_s):
+        """Writes, then writes again or reads and compares, at times fast."""
         chance = random.Random(target)
+        how = []
         while time.monotonic() < self.end:
-            subprocess.run([os.path.join(BUILD, 'tests/client/nvme-put'), self.path(target + '.sock'),
-                            self.path('load'), *chance.choice(([], ['--compare']))], check=False,
+            subprocess.run([os.path.join(BUILD, 'tests/client/nvme-put'), *how,
+                            self.path(target + '.sock'), self.path('load')], check=False,
                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            how = chance.choice(([], ['--compare'], ['--compare']))
             time.sleep(pause_s * chance.random())
 
     def picture_healthy(self):
@@ -80,7 +82,7 @@ class Pictures(SceneTest):
         with open(self.path('load'), 'wb') as file:
             file.write(os.urandom(8 * MIB))
         self.end = time.monotonic() + self.seconds
-        guests = [threading.Thread(target=self.guest, args=each)
+        guests = [threading.Thread(target=self.work, args=each)
                   for each in (('front', 3), ('db', 1.5))]
         for guest in guests:
             guest.start()

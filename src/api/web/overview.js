@@ -85,15 +85,12 @@ function targets() {
 
 export function overview() {
   const {health} = state;
-  const volumes = state.volumes || [];
   return [h('h1', {class: 'hidden'}, 'Overview'), banner(health),
     health.pools.length ? figures(health.pools) : first(),
     health.pools.length ? section('Pools', h('div', {class: 'cards'}, health.pools.map(card))) : null,
     jobsTable(),
     health.pools.length ? section('Volumes', state.volumes ?
-      volumesTable(volumes.slice(0, VOLUMES)) : h('p', {class: 'muted'}, 'Asking …'),
-    volumes.length > VOLUMES ? h('p', {class: 'muted'},
-      `${volumes.length - VOLUMES} more: see their pools.`) : null) : null,
+      volumesTable(state.volumes, VOLUMES) : h('p', {class: 'muted'}, 'Asking …')) : null,
     targets(),
     state.events.length ? section('Events', eventList(state.events.slice(-RECENT).reverse()),
       h('p', null, h('a', {href: '#/events'}, 'All events'))) : null];

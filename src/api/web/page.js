@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The page: which view the address names, what frames it, and when it is drawn anew.
 import {h, morph} from './dom.js';
-import {ago, plural, time} from './format.js';
+import {ago, duration, plural, time} from './format.js';
 import {chartInit} from './chart.js';
 import {events} from './events.js';
 import {overview} from './overview.js';
@@ -67,7 +67,7 @@ function header(view, name) {
 function footer() {
   const d = state.daemon;
   return h('footer', null, d ? [`quoind ${d.version}`, ' · ', plural(d.pools, 'pool'), ' · ',
-    plural(d.targets, 'target'), ' · up since ', time(Date.now() - 1000 * d.uptime_s)] : '',
+    plural(d.targets, 'target'), ' · up for ', duration(d.uptime_s)] : '',
   state.verbRunning ? ' · a command is running' : '');
 }
 

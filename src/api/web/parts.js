@@ -66,20 +66,26 @@ export function spaceParts(pool) {
   return parts;
 }
 
-export function space(pool) {
-  const parts = spaceParts(pool);
-  return [
-    bar(pool.size_bytes, parts.map(p => ({...p, title: `${p.label}: ${bytes(p.value)}`})),
-      parts.map(p => `${p.label} ${bytes(p.value)}`).join(', ')),
-    h('ul', {class: 'key'}, parts.filter(p => p.value > 0 || p.tone === 'free').map(p =>
-      h('li', {class: p.tone}, h('i'), p.label, ' ', h('b', null, bytes(p.value)))))];
+export function key(parts) {
+  return h('ul', {class: 'key'}, parts.map(p =>
+    h('li', {class: p.tone}, h('i'), p.label, ' ', h('b', null, bytes(p.value)))));
 }
 
+const titled = parts => parts.map(p => ({...p, title: `${p.label}: ${bytes(p.value)}`}));
+
+export function space(pool) {
+  const parts = spaceParts(pool);
+  return [bar(pool.size_bytes, titled(parts),
+    parts.map(p => `${p.label} ${bytes(p.value)}`).join(', ')),
+  key(parts.filter(p => p.value > 0 || p.tone === 'free'))];
+}
+
+export const volumeParts = v => [
+  {label: 'Volume', tone: 'data', value: Math.max(0, v.used_bytes - v.snapshots_bytes)},
+  {label: 'Snapshots alone', tone: 'snap', value: v.snapshots_bytes}];
+
 export function volumeBar(v, small) {
-  const parts = [{label: 'Volume', tone: 'data', value: Math.max(0, v.used_bytes - v.snapshots_bytes)},
-    {label: 'Snapshots alone', tone: 'snap', value: v.snapshots_bytes}];
-  return bar(Math.max(v.size_bytes, v.used_bytes),
-    parts.map(p => ({...p, title: `${p.label}: ${bytes(p.value)}`})),
+  return bar(Math.max(v.size_bytes, v.used_bytes), titled(volumeParts(v)),
     `${bytes(v.used_bytes)} used of ${bytes(v.size_bytes)}`, small);
 }
 
@@ -165,11 +171,13 @@ export function volumeFlags(v) {
     v.read_only ? badge('read-only', 'plain') : null];
 }
 
-export function volumesTable(list, pool) {
+// At most so many: a browser has its limits too.
+export function volumesTable(all, most, pool) {
+  const list = all.slice(0, most);
   const head = [{text: 'Volume'}, {text: 'Size', number: true}, {text: 'Used'},
     {text: 'Snapshots', number: true}, {text: 'IOPS'}, {text: 'Latency', number: true},
     {text: 'Target'}];
-  return table('Volumes', head, list.map(v => [v.name,
+  return [table('Volumes', head, list.map(v => [v.name,
     h('span', {class: 'named'}, h('a', {href: volumeHref(v.name)},
       pool ? v.name.slice(pool.length + 1) : v.name), volumeFlags(v)),
     bytes(v.size_bytes),
@@ -177,7 +185,9 @@ export function volumesTable(list, pool) {
       h('span', null, `${bytes(v.used_bytes)} · ${percent(v.used_bytes, v.size_bytes)}`)),
     String(v.snapshots), iopsSpark(`volume/${v.name}`), latencyOf(lastOf(`volume/${v.name}`).mean),
     v.target || h('span', {class: 'muted'}, 'none')]),
-  'There are no volumes yet.');
+  'There are no volumes yet.'),
+  all.length > most ? h('p', {class: 'muted'}, `${all.length - most} more: see quoin volume list.`) :
+    null];
 }
 
 // --- Jobs --------------------------------------------------------------------------------------------

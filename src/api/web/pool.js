@@ -7,6 +7,7 @@ import {badge, charts, eventList, facts, jobsTable, layout, problems, section, s
 import {state} from './store.js';
 
 const RECENT = 8;
+const VOLUMES = 300;
 
 const isOf = (name, object) => object === name || object.startsWith(`${name}/`) ||
   object.startsWith(`${name}:`);
@@ -54,7 +55,7 @@ export function pool(name) {
     failed ? null : [
       section('Space', space(found)),
       section('Load', charts(`pool/${name}`, true)),
-      section('Volumes', state.volumes ? volumesTable(volumesOf(name), name) :
+      section('Volumes', state.volumes ? volumesTable(volumesOf(name), VOLUMES, name) :
         h('p', {class: 'muted'}, 'Asking …')),
       jobsTable(name),
       section('Details', details(found))],

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // One volume: its space, load and snapshots.
 import {h} from './dom.js';
-import {bytes, percent, time} from './format.js';
+import {bytes, percent, plural, time} from './format.js';
 import {bar} from './chart.js';
-import {charts, facts, jobsTable, poolHref, section, table, volumeBar, volumeFlags} from './parts.js';
+import {charts, facts, jobsTable, key, poolHref, section, table, volumeBar, volumeFlags, volumeParts}
+  from './parts.js';
 import {snapshotsAsk, state} from './store.js';
 
 const asked = new Map(); // volume -> how many snapshots it had when its list was asked for
@@ -27,7 +28,7 @@ function snapshotRow(snapshot, most) {
       h('span', {class: 'muted'}, 'after the next checkpoint'),
     numbers ? bytes(snapshot.written_bytes) : '–',
     [snapshot.holds.length ? `held: ${snapshot.holds.join(', ')}` : '',
-      snapshot.clones ? ` ${snapshot.clones} clones` : '']];
+      snapshot.clones ? ` ${plural(snapshot.clones, 'clone')}` : '']];
 }
 
 function snapshots(v) {
@@ -72,7 +73,8 @@ export function volume(name, draw) {
   snapshotsNeed(v, draw);
   return [head,
     h('div', {class: 'title'}, h('h1', null, name.slice(pool.length + 1)), volumeFlags(v)),
-    section('Space', volumeBar(v), h('p', null, h('b', null, bytes(v.used_bytes)), ' used, ',
+    section('Space', volumeBar(v), key(volumeParts(v)), h('p', null,
+      h('b', null, bytes(v.used_bytes)), ' used, ',
       `${percent(v.used_bytes, v.size_bytes)} of its size, snapshots included`)),
     section('Load', charts(`volume/${name}`, false)),
     jobsTable(name),
