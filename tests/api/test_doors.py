@@ -263,7 +263,7 @@ class Tcp(DoorTest):
         """At the handshake and after it: they keep nobody out, and never the UNIX socket."""
         self.open()
         context = ssl.create_default_context(cafile=self.certificate)
-        left = [8]
+        left = [44]
 
         def connect():
             client = socket.create_connection(('127.0.0.1', self.port), 2)
@@ -271,6 +271,8 @@ class Tcp(DoorTest):
                 left[0] -= 1
                 client = context.wrap_socket(client, server_hostname='127.0.0.1')
                 client.send(b'GET /v1 HTTP/1.1\r\nX: ')
+            else:
+                client.send(b'\x16\x03\x01\x40\x00')  # A record of 16 KiB begins.
             return client
 
         drip = Drip(connect, 60)
