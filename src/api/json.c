@@ -63,6 +63,7 @@ static const struct error_word error_words[] = {
 	{-ENOTBLK, 400, "invalid"},
 	{-EISDIR, 400, "invalid"},
 	{-ENOTSUP, 400, "unsupported"},
+	{-EKEYREJECTED, 401, "unauthorized"},
 	{-EACCES, 403, "denied"},
 	{-EPERM, 403, "denied"},
 	{-EROFS, 403, "denied"},

@@ -160,6 +160,21 @@ static void forecast_put(struct scrape *s)
 	}
 }
 
+static void age_put(struct scrape *s)
+{
+	const struct metrics_name name = {"quoin_pool_age_seconds", ""};
+
+	metrics_head(&s->t, name.family, "gauge",
+		     "How old the numbers of the pool are; absent = it is not imported.");
+	for (unsigned i = 0; i < s->pool_count; i++) {
+		const struct metrics_label labels[] = {{"pool", s->pools[i].info.name},
+						       {NULL, NULL}};
+
+		if (s->pools[i].age_ms != UINT64_MAX)
+			metrics_sample(&s->t, name, labels, (double)s->pools[i].age_ms / 1e3);
+	}
+}
+
 /* Buckets of Prometheus hold all that is not slower. */
 static void histogram_put(struct scrape *s, const char *family, const struct control_pool_health *h,
 			  unsigned kind)
@@ -221,6 +236,7 @@ static void pools_put(struct scrape *s)
 	}
 	pool_others_put(s);
 	forecast_put(s);
+	age_put(s);
 	pool_io_put(s);
 }
 

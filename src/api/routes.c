@@ -38,12 +38,12 @@ static int daemon_get(struct call *call, struct err *err)
 	for (unsigned i = 0; i < control_worker_count(call->control); i++)
 		ASSERT(json_array_append_new(workers, api_worker_encode(call->control, i)) == 0);
 	call->answer =
-		json_pack("{s:s, s:s, s:i, s:I, s:s, s:s, s:s, s:I, s:i, s:i, s:o}", "name",
+		json_pack("{s:s, s:s, s:i, s:I, s:s, s:s, s:s, s:s?, s:I, s:i, s:i, s:o}", "name",
 			  "quoind", "version", api_version(), "pid", (int)getpid(), "uptime_s",
 			  (json_int_t)uptime_s(call), "supervisor", process->supervisor,
-			  "state_dir", process->state_dir, "socket", process->socket_path,
-			  "memory_bytes", (json_int_t)process->memory_bytes, "targets",
-			  (int)control_target_count(call->control), "pools",
+			  "state_dir", process->state_dir, "socket", process->socket_path, "url",
+			  process->url, "memory_bytes", (json_int_t)process->memory_bytes,
+			  "targets", (int)control_target_count(call->control), "pools",
 			  (int)control_pool_count(call->control), "workers", workers);
 	ASSERT(call->answer != NULL);
 	return 0;
@@ -177,6 +177,14 @@ struct route {
 /* They wait for nothing, and need no verb to be at rest. */
 static int (*const quick[])(struct call *call, struct err *err) = {
 	api_metrics, api_health, api_drives_list, api_drive_test, api_events_list,
+};
+
+/* They change nothing, as all GETs. */
+static int (*const reads[])(struct call *call, struct err *err) = {
+	api_events_list,
+	api_volume_info,
+	api_deploy_info,
+	api_snapshots_list,
 };
 
 static const struct route routes[] = {
@@ -347,20 +355,33 @@ static const struct route *route_find(const struct api_request *request, struct 
 	return NULL;
 }
 
-bool api_request_is_quick(const struct api_request *request)
+static const struct route *route_of(const struct api_request *request)
 {
 	const char *allow = NULL;
 	struct call call = {.nsid = 0};
-	const struct route *route = route_find(request, &call, &allow, NULL);
 
-	/* What is nowhere is refused without anybody's help. */
-	if (!route)
-		return true;
-	for (size_t i = 0; i < ARRAY_SIZE(quick); i++) {
-		if (quick[i] == route->handle)
-			return true;
-	}
-	return false;
+	return route_find(request, &call, &allow, NULL);
+}
+
+/* What is nowhere is refused without anybody's help. */
+bool api_request_is_quick(const struct api_request *request)
+{
+	const struct route *route = route_of(request);
+	bool found = !route;
+
+	for (size_t i = 0; !found && i < ARRAY_SIZE(quick); i++)
+		found = quick[i] == route->handle;
+	return found;
+}
+
+bool api_request_reads(const struct api_request *request)
+{
+	const struct route *route = route_of(request);
+	bool found = !route || strcmp(route->method, "GET") == 0;
+
+	for (size_t i = 0; !found && i < ARRAY_SIZE(reads); i++)
+		found = reads[i] == route->handle;
+	return found;
 }
 
 static int run(const struct route *route, const struct api_request *request, struct call *call,

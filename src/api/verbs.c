@@ -72,10 +72,19 @@ int api_verbs_start(struct api_verbs *verbs, const struct api_context *context)
 
 void api_verbs_add(struct api_verbs *verbs, struct api_job *job)
 {
+	bool stopping;
+
 	pthread_mutex_lock(&verbs->lock);
-	list_append(&verbs->jobs, &job->node);
-	pthread_cond_signal(&verbs->work);
+	stopping = verbs->stopping;
+	if (!stopping) {
+		list_append(&verbs->jobs, &job->node);
+		pthread_cond_signal(&verbs->work);
+	}
 	pthread_mutex_unlock(&verbs->lock);
+	if (!stopping)
+		return;
+	refuse(job);
+	job->done(job);
 }
 
 void api_verbs_stop(struct api_verbs *verbs)
@@ -85,6 +94,10 @@ void api_verbs_stop(struct api_verbs *verbs)
 	pthread_cond_signal(&verbs->work);
 	pthread_mutex_unlock(&verbs->lock);
 	pthread_join(verbs->thread, NULL);
+}
+
+void api_verbs_fini(struct api_verbs *verbs)
+{
 	pthread_cond_destroy(&verbs->work);
 	pthread_mutex_destroy(&verbs->lock);
 	pthread_mutex_destroy(&verbs->running);

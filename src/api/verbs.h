@@ -16,7 +16,7 @@ struct api_job {
 	struct list node;
 	struct api_request request;	   /* borrowed until done() */
 	struct api_reply reply;		   /* the owner's, from done() on */
-	void (*done)(struct api_job *job); /* in the verbs' thread, the last use of the job */
+	void (*done)(struct api_job *job); /* any thread; the last use of the job */
 };
 
 struct api_verbs {
@@ -32,10 +32,13 @@ struct api_verbs {
 /* -EAGAIN: there is no thread. */
 MUST_CHECK int api_verbs_start(struct api_verbs *verbs, const struct api_context *context);
 
-/* The job is this room's until done(). */
+/* The job is this room's until done(). After api_verbs_stop() it is refused at once. */
 void api_verbs_add(struct api_verbs *verbs, struct api_job *job);
 
 /* Ends when the verb under way has; those that wait are answered with an error. */
 void api_verbs_stop(struct api_verbs *verbs);
+
+/* It is stopped, and nobody adds any more. */
+void api_verbs_fini(struct api_verbs *verbs);
 
 #endif

@@ -48,6 +48,7 @@ static void workers_print(const json_t *workers)
 static void status_print(const json_t *daemon)
 {
 	const json_int_t uptime_s = json_integer_value(json_object_get(daemon, "uptime_s"));
+	const char *url = json_string_value(json_object_get(daemon, "url"));
 	char memory[SIZE_TEXT_MAX];
 
 	printf("quoind %s runs as process %lld for %lld:%02lld:%02lld, %lld pools, %lld targets\n",
@@ -61,6 +62,8 @@ static void status_print(const json_t *daemon)
 	       json_string_value(json_object_get(daemon, "state_dir")),
 	       size_format((uint64_t)json_integer_value(json_object_get(daemon, "memory_bytes")),
 			   memory));
+	if (url)
+		printf("page    %s\n", url);
 	workers_print(json_object_get(daemon, "workers"));
 }
 

@@ -131,9 +131,26 @@ static int api_start(const struct options *options, struct control *control,
 								      : CONTROL_MEMORY_DEFAULT,
 				.started_ns = clock_now_ns(CLOCK_BOOTTIME),
 			},
+		.listen =
+			{
+				.address = options->listen,
+				.certificate = options->tls_certificate,
+				.key = options->tls_key,
+				.token_file = options->token_file,
+			},
 	};
 
 	return api_server_new(&context, ret, err);
+}
+
+static void ready(const struct options *options, const struct api_server *server)
+{
+	const char *url = api_server_url(server);
+
+	log_info("quoind %s serves on %s", api_version(), options->socket);
+	if (url)
+		log_info("the web page is at %s", url);
+	notify_send("READY=1");
 }
 
 static int serve(const struct options *options, struct err *err)
@@ -150,8 +167,7 @@ static int serve(const struct options *options, struct err *err)
 	if (r == 0)
 		r = api_start(options, control, &server, err);
 	if (r == 0) {
-		log_info("quoind %s serves on %s", api_version(), options->socket);
-		notify_send("READY=1");
+		ready(options, server);
 		sigwait(&signals, &number);
 		log_info("%s: stopping", strsignal(number));
 		notify_send("STOPPING=1");

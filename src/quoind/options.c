@@ -47,6 +47,13 @@ static const struct option table[] = {
 	 "POST each event as JSON to an http:// or https:// address"},
 	{"event-severity", "SEVERITY", KIND_TEXT, AT(event_severity), true,
 	 "of these events: notice, warning (default) or error, this or worse"},
+	{"listen", "ADDR:PORT", KIND_TEXT, AT(listen), true,
+	 "serve the web page and reading requests there too, with TLS and a token"},
+	{"tls-certificate", "FILE", KIND_TEXT, AT(tls_certificate), true,
+	 "its certificate, as PEM (default: one of its own, made at the first start)"},
+	{"tls-key", "FILE", KIND_TEXT, AT(tls_key), true, "the key of that certificate, as PEM"},
+	{"token-file", "FILE", KIND_TEXT, AT(token_file), true,
+	 "the token (default: web.token in the state directory, made at the first start)"},
 	{"test-smart", "DIR", KIND_TEXT, AT(test_smart), false, NULL},
 	{"test-volumes", NULL, KIND_FLAG, AT(test_volumes), false, NULL},
 	{"version", NULL, KIND_FLAG, AT(version), false, "print the version and leave"},
@@ -68,6 +75,10 @@ void options_fini(struct options *options)
 	free(options->event_program);
 	free(options->event_url);
 	free(options->event_severity);
+	free(options->listen);
+	free(options->tls_certificate);
+	free(options->tls_key);
+	free(options->token_file);
 	free(options->test_smart);
 	options_init(options);
 }

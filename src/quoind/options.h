@@ -18,6 +18,10 @@ struct options {
 	char *event_program;
 	char *event_url;
 	char *event_severity;
+	char *listen;
+	char *tls_certificate;
+	char *tls_key;
+	char *token_file;
 	char *test_smart;
 	uint64_t memory_bytes; /* 0 = default */
 	unsigned workers;      /* 0 = default */

@@ -311,7 +311,7 @@ class OpenApi(DaemonTest):
         self.start()
         error = {'$ref': '#/components/schemas/Error'}
         for method, path, status in (
-                ('GET', '/', 404), ('GET', '/v2', 404), ('GET', '/v1/', 404),
+                ('GET', '/x.js', 404), ('GET', '/v2', 404), ('GET', '/v1/', 404),
                 ('GET', '/v1/targets/', 404), ('GET', '/v1/targets/a/b', 404),
                 ('DELETE', '/v1/targets/a/namespaces/0', 404),
                 ('DELETE', '/v1/targets/a/namespaces/01', 404),
@@ -320,7 +320,8 @@ class OpenApi(DaemonTest):
                 ('PUT', '/v1/targets', 405), ('DELETE', '/v1', 405),
                 ('GET', '/v1/targets/a/start', 405), ('GET', '/v1/pools/', 404),
                 ('DELETE', '/v1/pools/a', 405), ('DELETE', '/v1/volumes', 405),
-                ('BREW', '/v1/targets', 405)):
+                ('BREW', '/v1/targets', 405), ('POST', '/', 405), ('GET', '//', 404),
+                ('GET', '/web/page.js', 404), ('GET', '/page.js/', 404)):
             got, answer = self.request(method, path)
             self.assertEqual(got, status, (method, path, answer))
             self.assertEqual(self.schema.errors(answer, error), [])

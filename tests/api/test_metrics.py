@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """GET /metrics: the text is what Prometheus reads, the numbers are right, the alert rules fit."""
+import json
 import math
 import os
 import re
@@ -204,24 +205,42 @@ class Metrics(DaemonTest):
         m = self.wait(lambda m: m.value('quoin_pool_state', pool='tank', state='degraded') == 1)
         self.assertEqual(sum(1 for name, _ in m.samples if name == 'quoin_drive_online'), 4)
 
-    def test_alert_rules_name_what_there_is(self):
+    def test_rules_and_dashboard_name_what_there_is(self):
         self.start()
         self.done('pool', 'create', 'tank', self.a)
         self.done('volume', 'create', 'tank/v', '--size', '4M')
         self.done('target', 'create', 't', 'tank/v')
         known = set(self.wait(lambda m: m.value('quoin_volume_paused', pool='tank',
                                                 volume='v') == 0).types)
-        with open(os.path.join(SOURCE, 'dist/prometheus/quoin.rules.yml'),
-                  encoding='utf-8') as file:
-            rules = file.read()
-        named = set(re.findall(r'\bquoin_[a-z_]+', rules))
-        self.assertGreater(len(named), 8)
-        self.assertEqual({re.sub('_(bucket|sum|count)$', '', name) for name in named} - known,
-                         set())
+        for path in ('dist/prometheus/quoin.rules.yml', 'dist/grafana/quoin.json'):
+            with open(os.path.join(SOURCE, path), encoding='utf-8') as file:
+                text = file.read()
+            named = set(re.findall(r'\bquoin_[a-z_]+', text))
+            self.assertGreater(len(named), 8)
+            bases = {re.sub('_(bucket|sum|count)$', '', name) for name in named}
+            self.assertEqual(bases - known, set(), path)
         with open(os.path.join(SOURCE, 'docs/METRICS.md'), encoding='utf-8') as file:
             page = file.read()
         self.assertEqual({name for name in known if f'`{name}`' not in page}, set())
         self.assertEqual(set(re.findall(r'`(quoin_[a-z_]+)`', page)) - known, set())
+
+    def test_dashboard(self):
+        """Each panel has a place of its own and a question."""
+        with open(os.path.join(SOURCE, 'dist/grafana/quoin.json'), encoding='utf-8') as file:
+            panels = json.load(file)['panels']
+        self.assertEqual(len({p['id'] for p in panels}), len(panels))
+        places = set()
+        for panel in panels:
+            at = panel['gridPos']
+            cells = {(x, y) for x in range(at['x'], at['x'] + at['w'])
+                     for y in range(at['y'], at['y'] + at['h'])}
+            self.assertEqual(places & cells, set(), panel['title'])
+            self.assertLessEqual(at['x'] + at['w'], 24)
+            places |= cells
+            for target in panel.get('targets', []):
+                self.assertEqual(target['expr'].count('('), target['expr'].count(')'))
+                self.assertIn('$instance', target['expr'])
+            self.assertEqual(panel['type'] != 'row', bool(panel.get('targets')))
 
     @unittest.skipUnless(shutil.which('promtool'), 'promtool is not installed')
     def test_promtool(self):

@@ -15,7 +15,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)
 TESTS = os.path.join(ROOT, 'tests')
 ITEMS = ([str(number) for number in range(1, 99)] + [f'H{number}' for number in range(1, 36)] +
          [f'T{number}' for number in range(1, 13)])
-REFERENCE = re.compile(r'`((?:unit|interop|api|guest|fuzz|sim)/[\w./-]+)(?::(\w+))?`')
+REFERENCE = re.compile(r'`((?:unit|interop|api|web|guest|fuzz|sim)/[\w./-]+)(?::(\w+))?`')
 UNPROVED = 'Not survived'
 
 
