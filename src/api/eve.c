@@ -41,9 +41,10 @@ static json_t *eve_encode(struct eve *eve)
 	for (unsigned i = 0; i < EVE_WAYS; i++)
 		ASSERT(json_array_append_new(ways, way_encode((enum eve_way)i, &status.ways[i])) ==
 		       0);
-	json = json_pack("{s:o, s:o, s:i, s:I, s:s?}", "settings", eve_config_encode(&config),
-			 "ways", ways, "objects", (int)status.objects, "changes",
-			 (json_int_t)status.changes, "counters_problem",
+	json = json_pack("{s:o, s:o, s:i, s:I, s:I, s:s?}", "settings", eve_config_encode(&config),
+			 "ways", ways, "objects", (int)status.objects, "looks",
+			 (json_int_t)status.looks, "changes", (json_int_t)status.changes,
+			 "counters_problem",
 			 status.counters_problem[0] != '\0' ? status.counters_problem : NULL);
 	ASSERT(json != NULL);
 	return json;

@@ -356,6 +356,7 @@ void eve_status(struct eve *eve, struct eve_status *ret_status)
 			way->pending += eve_store_pending(store, i);
 	}
 	ret_status->objects = store->count + (store->device.version > 0);
+	ret_status->looks = eve->look.number;
 	ret_status->changes = store->changes;
 	memcpy(ret_status->counters_problem, eve->counters_problem, sizeof(eve->counters_problem));
 	pthread_mutex_unlock(&eve->lock);

@@ -59,7 +59,8 @@ struct eve_way_status {
 struct eve_status {
 	struct eve_way_status ways[EVE_WAYS];
 	unsigned objects;	    /* pools together are one, each volume is one */
-	uint64_t changes;	    /* of state, since the start */
+	uint64_t looks;		    /* at what there is, since the start */
+	uint64_t changes;	    /* of state, that they found */
 	char counters_problem[192]; /* they cannot be saved: they may fall at a restart */
 };
 
