@@ -189,7 +189,7 @@ static char *pool_words(const struct eve_fill *fill, const struct control_pool_h
 	if (info->lost_bytes > 0)
 		words_add(&t, "metadata was damaged in all copies");
 	if (info->full)
-		words_add(&t, "it is full: guests cannot write");
+		words_add(&t, "guests cannot write for want of space");
 	else if (health->near_full)
 		words_add(&t, "it is nearly full");
 	if (info->read_only)

@@ -151,8 +151,8 @@ static void words_of_a_pool(void **state)
 	pool->health.info.bad_blocks = 1;
 	pool->health.info.full = pool->health.near_full = true;
 	assert_string_equal(storage(t)->pool_status_msg,
-			    "a b?; blocks of volumes could not be read from any copy; it is full: "
-			    "guests cannot write");
+			    "a b?; blocks of volumes could not be read from any copy; "
+			    "guests cannot write for want of space");
 	/* Counts are in metrics: they make no other words. */
 	pool->health.info.bad_blocks = 9;
 	assert_non_null(strstr(storage(t)->pool_status_msg, "a b?; blocks of volumes could not"));
