@@ -4,6 +4,7 @@ socket; files. Made up here, from the protocol's description."""
 import http.server
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -186,10 +187,27 @@ class Eve(DaemonTest):
         said = controller.messages('info')[3:]
         self.assertEqual(sorted(objects(said)), sorted(['device', uuid]))
         self.assertIn({'uuid': uuid}, [m.get('vinfo') for m in said])
+        self.order_does_not_matter(controller.messages('info'))
         health = controller.messages('hardwarehealth')
         self.assertEqual({d['diskName'] for d in health[0]['disks']}, {self.a, self.b})
         with controller.lock:
             self.assertEqual({kind for _, _, kind in controller.taken}, {'application/json'})
+
+    def order_does_not_matter(self, messages):
+        """Who keeps of each object what has the newest time ends with the same state."""
+        def state_of(some):
+            newest = {}
+            for key, message in zip(objects(some), some):
+                if key not in newest or newest[key]['atTimeStamp'] < message['atTimeStamp']:
+                    newest[key] = message
+            return newest
+        wanted = dict(zip(objects(messages), messages))
+        self.assertGreater(len(messages), len(wanted))
+        for seed in range(20):
+            # Some come twice, in any order.
+            mixed = messages + messages[:seed % 4]
+            random.Random(seed).shuffle(mixed)
+            self.assertEqual(state_of(mixed), wanted)
 
     def test_a_fault_is_told(self):
         """The time from the fault to the message is bounded: it is one look, and settling."""
