@@ -13,6 +13,7 @@
 #include <quoin/base_assert.h>
 #include <quoin/base_clock.h>
 #include <quoin/base_text.h>
+#include <quoin/control_file.h>
 
 #include "private.h"
 #include "state.h"
@@ -66,12 +67,13 @@ static void metrics_look(struct eve *eve, const struct eve_view *view, struct ev
 	struct eve_bytes message = eve_look_metrics(&eve->look, view, moment);
 	CLEANUP_FREE char *text =
 		eve->look.totals.changed ? eve_totals_encode(&eve->look.totals) : NULL;
+	const unsigned renewals = eve->look.renewals;
 	int r = 0;
 
 	eve->look.totals.changed = false;
 	if (text) {
 		pthread_mutex_unlock(&eve->lock);
-		r = eve_state_save(eve->directory_fd, EVE_TOTALS_FILE, text);
+		r = control_file_replace(eve->directory_fd, EVE_TOTALS_FILE, text);
 		pthread_mutex_lock(&eve->lock);
 		eve->counters_problem[0] = '\0';
 	}
@@ -80,7 +82,10 @@ static void metrics_look(struct eve *eve, const struct eve_view *view, struct ev
 		snprintf(eve->counters_problem, sizeof(eve->counters_problem),
 			 "cannot save counters in the state directory: %s", strerror(-r));
 	}
-	eve_store_put(&eve->look.store, &eve->look.store.metrics, &message);
+	/* Somebody configured meanwhile: it may be of another format. */
+	if (renewals == eve->look.renewals)
+		eve_store_put(&eve->look.store, &eve->look.store.metrics, &message);
+	eve_bytes_fini(&message);
 }
 
 static uint64_t hardware_wait_ms(struct eve *eve)

@@ -306,6 +306,7 @@ void eve_look_renew(struct eve_look *look, const struct eve_config *config)
 	for (unsigned i = 0; i < look->totals.count; i++)
 		look->totals.entries[i].object = NULL;
 	look->config = *config;
+	look->renewals++;
 }
 
 void eve_look_fini(struct eve_look *look)

@@ -18,6 +18,7 @@ struct eve_look {
 	struct eve_config config;
 	const char *version; /* of this program; borrowed */
 	uint64_t number;
+	unsigned renewals;   /* how often eve_look_renew() was called */
 	unsigned pool_count; /* that were here in the last look */
 	uint8_t pools[CONTROL_POOLS_MAX][16];
 };

@@ -16,11 +16,7 @@ MUST_CHECK int eve_state_store(int directory_fd, const struct eve_config *config
 /* What cannot be read is none; then why is in `problem`. */
 void eve_state_load_totals(int directory_fd, struct eve_totals *totals, char *problem, size_t size);
 
-/* Replaces the file durably and at once. */
-MUST_CHECK int eve_state_save(int directory_fd, const char *name, const char *text);
-
-/* The settings' file, any bytes; -EUCLEAN, -EPROTO. */
-MUST_CHECK int eve_state_decode(const char *text, size_t length, struct eve_config *config,
-				struct err *err);
+/* The settings' file, any JSON; -EUCLEAN, -EPROTO. */
+MUST_CHECK int eve_state_decode(const json_t *root, struct eve_config *config, struct err *err);
 
 #endif

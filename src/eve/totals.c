@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <jansson.h>
-
 #include <quoin/base_assert.h>
 #include <quoin/base_text.h>
 #include <quoin/control_spec.h>
@@ -202,12 +200,10 @@ static bool root_decode(struct eve_totals *totals, const json_t *root)
 	return true;
 }
 
-int eve_totals_decode(struct eve_totals *totals, const char *text, size_t length)
+int eve_totals_decode(struct eve_totals *totals, const json_t *root)
 {
-	json_t *root = json_loadb(text, length, JSON_REJECT_DUPLICATES, NULL);
 	const bool good = root_decode(totals, root);
 
-	json_decref(root);
 	if (!good)
 		eve_totals_fini(totals);
 	totals->changed = false;

@@ -14,6 +14,8 @@
 #ifndef EVE_TOTALS_H
 #define EVE_TOTALS_H
 
+#include <jansson.h>
+
 #include <quoin/base_err.h>
 #include <quoin/control_health.h>
 
@@ -68,13 +70,13 @@ const struct eve_total_entry *eve_totals_note(struct eve_totals *totals,
 /* It is forgotten, without its object. */
 void eve_totals_drop(struct eve_totals *totals, const uint8_t guid[16]);
 
-/* --- The file: any bytes ------------------------------------------------------------------------
+/* --- The file: any JSON -------------------------------------------------------------------------
  */
 
 /* The caller frees it. */
 char *eve_totals_encode(const struct eve_totals *totals);
 
 /* -EUCLEAN: it is not what the other wrote; then `totals` is empty. */
-MUST_CHECK int eve_totals_decode(struct eve_totals *totals, const char *text, size_t length);
+MUST_CHECK int eve_totals_decode(struct eve_totals *totals, const json_t *root);
 
 #endif

@@ -35,16 +35,20 @@ static void answer(const char *bytes, size_t size)
 
 static void totals(const char *bytes, size_t size)
 {
+	json_t *root = json_loadb(bytes, size, JSON_REJECT_DUPLICATES, NULL);
 	struct eve_totals totals = {.count = 0};
 	struct eve_totals again = {.count = 0};
 	char *text;
-	int r = eve_totals_decode(&totals, bytes, size);
+	int r = eve_totals_decode(&totals, root);
 
+	json_decref(root);
 	ASSERT(r == 0 || totals.count == 0);
 	if (r < 0)
 		return;
 	text = eve_totals_encode(&totals);
-	r = eve_totals_decode(&again, text, strlen(text));
+	root = json_loads(text, 0, NULL);
+	r = eve_totals_decode(&again, root);
+	json_decref(root);
 	ASSERT(r == 0 && again.count == totals.count);
 	for (unsigned i = 0; i < totals.count; i++) {
 		ASSERT(memcmp(totals.entries[i].values, again.entries[i].values,
@@ -62,11 +66,13 @@ static void settings(const char *bytes, size_t size)
 {
 	struct eve_config config, again;
 	struct err err;
-	json_t *json;
+	json_t *json = json_loadb(bytes, size, JSON_REJECT_DUPLICATES, NULL);
 	int r;
 
 	eve_config_init(&config);
-	if (eve_state_decode(bytes, size, &config, &err) < 0)
+	r = eve_state_decode(json, &config, &err);
+	json_decref(json);
+	if (r < 0)
 		return;
 	json = eve_config_encode(&config);
 	eve_config_init(&again);
