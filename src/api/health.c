@@ -11,6 +11,7 @@
 #include <quoin/base_assert.h>
 #include <quoin/base_text.h>
 #include <quoin/control_health.h>
+#include <quoin/eve.h>
 #include <quoin/health_drives.h>
 
 #include "routes.h"
@@ -227,6 +228,21 @@ static json_t *events_encode(struct call *call, struct verdict *v)
 	return json;
 }
 
+/* Who is told how things are, and does not hear. */
+static void eve_judge(struct call *call, struct verdict *v)
+{
+	struct eve_status status;
+
+	if (!call->context->eve)
+		return;
+	eve_status(call->context->eve, &status);
+	for (unsigned i = 0; i < EVE_WAYS; i++) {
+		if (status.ways[i].problem[0] != '\0')
+			say(v, SMART_WARNING, "quoind", HEALTH_REPORT_FAILED,
+			    status.ways[i].problem);
+	}
+}
+
 int api_health(struct call *call, struct err *err)
 {
 	struct verdict v = {.worst = SMART_PASSED, .reasons = json_array()};
@@ -234,6 +250,7 @@ int api_health(struct call *call, struct err *err)
 	json_t *events = events_encode(call, &v);
 
 	smart_judge_all(call, &v);
+	eve_judge(call, &v);
 	call->answer = json_pack("{s:s, s:o, s:o, s:o}", "verdict", smart_verdict_word(v.worst),
 				 "problems", v.reasons, "pools", pools, "events", events);
 	ASSERT(call->answer != NULL);

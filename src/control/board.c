@@ -11,6 +11,7 @@
 #include <quoin/base_text.h>
 
 #include "forecast.h"
+#include "pool_deploy.h"
 #include "private.h"
 
 void control_board_init(struct control_board *board)
@@ -53,6 +54,7 @@ static struct board_entry *find_or_add(struct control_board *board, const char *
 		if (board->count == CONTROL_POOLS_MAX)
 			return NULL;
 		board->entries[board->count] = xcalloc(1, sizeof(*board->entries[0]));
+		board->entries[board->count]->health.born_ns = clock_now_ns(CLOCK_MONOTONIC);
 		snprintf(board->entries[board->count++]->health.info.name, CONTROL_NAME_MAX + 1,
 			 "%s", pool);
 	}
@@ -69,6 +71,7 @@ static void sums_copy(const struct pool_io_sums *from, struct control_io_sums *t
 	memcpy(to->ns, from->ns, sizeof(to->ns));
 	to->errors = from->errors;
 	to->in_flight = from->in_flight;
+	to->busy_ns = from->busy_ns;
 }
 
 static void io_copy(const struct pool_io *from, struct control_io *to)
@@ -93,7 +96,22 @@ static void io_copy(const struct pool_io *from, struct control_io *to)
 /* --- From the home loop -------------------------------------------------------------------------
  */
 
-static void volume_copy(const struct pool_volume_info *from, struct control_volume_health *to)
+static void arrival_copy(const struct control_pool *pool, struct control_volume_health *to)
+{
+	struct control_deploy_info info;
+
+	to->arrival = "";
+	if (!control_deploys_active(pool, to->name))
+		return;
+	control_deploys_info(pool, to->name, &info);
+	to->arrival = info.state;
+	if (info.image_bytes > 0)
+		to->arrival_percent =
+			(unsigned)((double)info.here_bytes / (double)info.image_bytes * 100.0);
+}
+
+static void volume_copy(const struct control_pool *pool, const struct pool_volume_info *from,
+			struct control_volume_health *to)
 {
 	*to = (struct control_volume_health){
 		.size_bytes = from->params.size_bytes,
@@ -101,18 +119,22 @@ static void volume_copy(const struct pool_volume_info *from, struct control_volu
 		.referenced_bytes = from->referenced_bytes,
 		.snapshot_count = from->snapshot_count,
 		.paused = from->paused,
+		.in_use = from->open_count > 0,
+		.created_s = from->created_s,
 	};
 	memcpy(to->name, from->name, sizeof(to->name));
+	memcpy(to->guid, from->guid, sizeof(to->guid));
 	sums_copy(&from->io, &to->io);
+	arrival_copy(pool, to);
 }
 
 /* A slice of the round; true when it is whole. */
-static bool round_go(struct board_round *round, struct pool *engine)
+static bool round_go(struct board_round *round, const struct control_pool *pool)
 {
 	struct pool_volume_info info;
 
 	for (unsigned i = 0; i < BOARD_VOLUMES_LOOK; i++) {
-		if (pool_volume_next(engine, &round->cursor, &info) < 0)
+		if (pool_volume_next(pool->pool, &round->cursor, &info) < 0)
 			return true;
 		if (round->count == round->room) {
 			round->room += BOARD_VOLUMES_LOOK;
@@ -120,7 +142,7 @@ static bool round_go(struct board_round *round, struct pool *engine)
 				realloc(round->volumes, round->room * sizeof(*round->volumes));
 			ASSERT(round->volumes != NULL);
 		}
-		volume_copy(&info, &round->volumes[round->count++]);
+		volume_copy(pool, &info, &round->volumes[round->count++]);
 	}
 	return false;
 }
@@ -137,7 +159,7 @@ void control_board_put(struct control_board *board, struct control_pool *pool,
 		       const struct control_pool_info *info)
 {
 	struct control_pool_watch *w = &pool->watch;
-	const bool whole = round_go(&w->round, pool->pool);
+	const bool whole = round_go(&w->round, pool);
 	struct pool_status status;
 	struct board_entry *entry;
 	struct pool_io io;
@@ -156,8 +178,10 @@ void control_board_put(struct control_board *board, struct control_pool *pool,
 		entry->health.near_full = w->watch.near_full;
 		entry->health.full_in_s = forecast_full_in(&w->forecast, info->available_bytes);
 		entry->looked_ns = clock_now_ns(CLOCK_MONOTONIC);
-		if (whole)
+		if (whole) {
 			volumes_put(entry, &w->round);
+			entry->health.volumes_known = true;
+		}
 	}
 	pthread_mutex_unlock(&board->lock);
 }
@@ -165,13 +189,15 @@ void control_board_put(struct control_board *board, struct control_pool *pool,
 /* --- From the verbs ------------------------------------------------------------------------------
  */
 
-void control_board_failed(struct control_board *board, const char *pool, const char *why)
+void control_board_failed(struct control_board *board, const struct control_pool *pool,
+			  const char *why)
 {
 	struct board_entry *entry;
 
 	pthread_mutex_lock(&board->lock);
-	entry = find_or_add(board, pool);
+	entry = find_or_add(board, pool->name);
 	if (entry) {
+		memcpy(entry->health.info.guid, pool->guid, sizeof(pool->guid));
 		entry->health.info.health = "failed";
 		snprintf(entry->health.info.problem, sizeof(entry->health.info.problem), "%s", why);
 		entry->looked_ns = 0;

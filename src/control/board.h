@@ -36,7 +36,8 @@ void control_board_put(struct control_board *board, struct control_pool *pool,
 		       const struct control_pool_info *info);
 
 /* The pool could not be imported, because of `why`; it stays in the list. */
-void control_board_failed(struct control_board *board, const char *pool, const char *why);
+void control_board_failed(struct control_board *board, const struct control_pool *pool,
+			  const char *why);
 
 /* It is not here any more. Nothing when it is not listed. */
 void control_board_remove(struct control_board *board, const char *pool);

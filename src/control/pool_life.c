@@ -527,7 +527,7 @@ void control_pools_start(struct control *control)
 			continue;
 		}
 		control_pool_fail(pool, why.text);
-		control_board_failed(&control->board, pool->name, why.text);
+		control_board_failed(&control->board, pool, why.text);
 		log_warning("pool \"%s\" is not imported: %s", pool->name, why.text);
 		health_events_add(control->events, HEALTH_POOL_FAILED, pool->name, "%s", why.text);
 	}

@@ -12,6 +12,7 @@
 #include <jansson.h>
 
 #include <quoin/base_err.h>
+#include <quoin/control_file.h>
 
 #define CONTROL_STATE_VERSION 1
 
@@ -48,12 +49,6 @@ void control_state_close(struct control_state *state);
 MUST_CHECK int control_state_load(const struct control_state *state,
 				  const struct control_state_list *list, json_t **ret_items,
 				  struct err *err);
-
-/*
- * Replaces the file `name` in the directory with `data`, durably and at once. Any thread, but one
- * at a time for a name.
- */
-MUST_CHECK int control_file_replace(int directory_fd, const char *name, const char *data);
 
 /* `items` is borrowed. After a failure the old file is in place. */
 MUST_CHECK int control_state_save(const struct control_state *state,

@@ -90,6 +90,9 @@ static const struct type types[HEALTH_EVENT_TYPES] = {
 	[HEALTH_TARGET_DESTROYED] = {"target.destroyed", HEALTH_NOTICE, ""},
 	[HEALTH_TARGET_FAILED] = {"target.failed", HEALTH_ERROR,
 				  "see to its volume, then: quoin target start NAME"},
+	[HEALTH_REPORT_FAILED] = {"report.failed", HEALTH_WARNING,
+				  "what waits is told when it works again; see quoin eve show"},
+	[HEALTH_REPORT_WORKS] = {"report.works", HEALTH_NOTICE, ""},
 };
 
 const char *health_event_word(enum health_event_type type)

@@ -22,6 +22,7 @@
 #include <quoin/base_log.h>
 #include <quoin/base_text.h>
 #include <quoin/control.h>
+#include <quoin/eve.h>
 #include <quoin/guest.h>
 
 #include "notify.h"
@@ -98,6 +99,13 @@ static void process_prepare(void)
 	}
 }
 
+/* What runs. */
+struct parts {
+	struct control *control;
+	struct eve *eve;
+	struct api_server *server;
+};
+
 static int control_start(const struct options *options, struct control **ret, struct err *err)
 {
 	CLEANUP_FREE char *copy = xstrdup(options->socket);
@@ -117,11 +125,21 @@ static int control_start(const struct options *options, struct control **ret, st
 	return control_new(&params, ret, err);
 }
 
-static int api_start(const struct options *options, struct control *control,
+static int eve_start(const struct options *options, struct control *control, struct eve **ret,
+		     struct err *err)
+{
+	const struct eve_params params = {
+		.control = control, .state_dir = options->state_dir, .version = api_version()};
+
+	return eve_new(&params, ret, err);
+}
+
+static int api_start(const struct options *options, const struct parts *parts,
 		     struct api_server **ret, struct err *err)
 {
 	const struct api_context context = {
-		.control = control,
+		.control = parts->control,
+		.eve = parts->eve,
 		.process =
 			{
 				.state_dir = options->state_dir,
@@ -156,29 +174,31 @@ static void ready(const struct options *options, const struct api_server *server
 static int serve(const struct options *options, struct err *err)
 {
 	const sigset_t signals = signals_prepare();
-	struct api_server *server = NULL;
-	struct control *control = NULL;
+	struct parts parts = {.control = NULL};
 	struct err hung = {.code = 0};
 	int number = 0;
 	int r;
 
 	process_prepare();
-	r = control_start(options, &control, err);
+	r = control_start(options, &parts.control, err);
 	if (r == 0)
-		r = api_start(options, control, &server, err);
+		r = eve_start(options, parts.control, &parts.eve, err);
+	if (r == 0)
+		r = api_start(options, &parts, &parts.server, err);
 	if (r == 0) {
-		ready(options, server);
+		ready(options, parts.server);
 		sigwait(&signals, &number);
 		log_info("%s: stopping", strsignal(number));
 		notify_send("STOPPING=1");
 	}
-	api_server_free(server);
+	api_server_free(parts.server);
+	eve_free(parts.eve);
 	/* What waits for a drive that hangs cannot be freed; the end of the process does it. */
-	if (control && control_stop(control, &hung) < 0) {
+	if (parts.control && control_stop(parts.control, &hung) < 0) {
 		log_error("stopping without waiting any longer: %s", hung.text);
 		return r;
 	}
-	control_free(control);
+	control_free(parts.control);
 	return r;
 }
 

@@ -64,6 +64,8 @@ class Schema:
             bad += [f'{where}: {key} is missing' for key in schema['required']
                     if key not in value]
             for key, item in value.items():
+                if key not in properties and schema.get('additionalProperties') is True:
+                    continue
                 if key not in properties:
                     bad.append(f'{where}: {key} is not in the schema')
                 else:
@@ -211,6 +213,11 @@ class OpenApi(DaemonTest):
         self.ask('POST', '/v1/snapshots/destroy', {'names': ['tank/dir/w@1']})
         self.ask('GET', '/v1/health')
         self.ask('GET', '/v1/drives')
+        self.ask('GET', '/v1/eve')
+        self.ask('PATCH', '/v1/eve', {'directory': self.path('eve'), 'format': 'json'})
+        self.ask('POST', '/v1/eve/send')
+        self.ask('GET', '/v1/eve/messages')
+        self.ask('PATCH', '/v1/eve', {'directory': None})
         self.ask('POST', '/v1/drives/test', {'path': a, 'test': 'short'})
         self.ask('GET', '/v1/pools/tank/history')
         self.ask('POST', '/v1/pools/tank/export')
@@ -290,6 +297,11 @@ class OpenApi(DaemonTest):
                 ('POST', '/v1/scan', {'paths': ['/none']}, 404),
                 ('POST', '/v1/drives/test', {'path': '/none', 'test': 'short'}, 404),
                 ('POST', '/v1/drives/test', {'path': '/none', 'test': 'hard'}, 400),
+                ('PATCH', '/v1/eve', {'directory': 'here'}, 400),
+                ('PATCH', '/v1/eve', {'controller': 'http://localhost:1'}, 400),
+                ('PATCH', '/v1/eve', {'device': 'x'}, 400),
+                ('PATCH', '/v1/eve', {'metrics_s': 1}, 400),
+                ('PATCH', '/v1/eve', {'color': 'red'}, 400),
                 ('POST', '/v1/events/list', {'severity': 'fatal'}, 400),
                 ('POST', '/v1/events/list', {'since': -1}, 400),
                 ('POST', '/v1/events/list', {'object': 'x' * 320}, 400),

@@ -35,10 +35,11 @@ ROOMS = {
     'health': ['base'],
     'control': ['base', 'loop', 'guest', 'disk', 'block', 'pool', 'image', 'nvme', 'vfio_user',
                 'health'],
-    'api': ['base', 'health', 'control'],
+    'eve': ['base', 'health', 'control'],
+    'api': ['base', 'health', 'control', 'eve'],
     'inspect': ['base', 'loop', 'disk', 'block', 'pool'],
     'quoind': ['base', 'loop', 'guest', 'disk', 'block', 'nvme', 'vfio_user', 'health', 'control',
-               'api'],
+               'eve', 'api'],
     'quoin': ['base', 'loop', 'image', 'inspect', 'api'],
     'sim': ['base', 'loop', 'disk', 'codec', 'block', 'pool'],
 }

@@ -155,10 +155,7 @@ void request_start(struct pool *pool, struct block_request *request)
 
 static void request_begin(struct pool *pool, struct block_request *request)
 {
-	struct volume *volume = request_words(request)->device->volume;
-
-	if (volume)
-		meter_begin(volume);
+	meter_begin(pool, request_words(request)->device->volume);
 	request_start(pool, request);
 }
 

@@ -22,9 +22,35 @@ static unsigned bucket_of(uint64_t ns)
 	return us == 0 ? 0 : MIN(log2_u64(us) + 1, POOL_IO_BUCKETS - 1U);
 }
 
-void meter_begin(struct volume *volume)
+/* While requests are in flight busy_ns lacks the time of now, so that no other number is needed. */
+static void flight_begin(struct pool_io_sums *sums, uint64_t now)
 {
-	volume->io.in_flight++;
+	if (sums->in_flight++ == 0)
+		sums->busy_ns -= now;
+}
+
+static void flight_end(struct pool_io_sums *sums, uint64_t now)
+{
+	if (--sums->in_flight == 0)
+		sums->busy_ns += now;
+}
+
+struct pool_io_sums meter_sums(const struct pool *pool, const struct pool_io_sums *sums)
+{
+	struct pool_io_sums now = *sums;
+
+	if (now.in_flight > 0)
+		now.busy_ns += loop_now_ns(pool->loop);
+	return now;
+}
+
+void meter_begin(struct pool *pool, struct volume *volume)
+{
+	const uint64_t now = loop_now_ns(pool->loop);
+
+	flight_begin(&pool->io.sums, now);
+	if (volume)
+		flight_begin(&volume->io, now);
 }
 
 static void sums_add(struct pool_io_sums *sums, enum pool_io_kind kind, uint64_t bytes, uint64_t ns)
@@ -70,10 +96,11 @@ void meter_end(struct pool *pool, struct volume *volume, const struct block_requ
 	const struct pool_io_worst this_one = {.ns = ns, .kind = kind, .failed = words->result < 0};
 
 	if (volume) {
-		volume->io.in_flight--;
+		flight_end(&volume->io, now);
 		volume->io.errors += words->result < 0;
 		sums_add(&volume->io, kind, bytes, ns);
 	}
+	flight_end(&pool->io.sums, now);
 	pool->io.sums.errors += words->result < 0;
 	sums_add(&pool->io.sums, kind, bytes, ns);
 	pool->io.latency[kind][bucket_of(ns)]++;
@@ -84,4 +111,5 @@ void pool_io(struct pool *pool, struct pool_io *ret_io)
 {
 	meter_turn(pool);
 	*ret_io = pool->io;
+	ret_io->sums = meter_sums(pool, &pool->io.sums);
 }

@@ -5,8 +5,12 @@
 
 #include "engine/io.h"
 
-void meter_begin(struct volume *volume);
+/* `volume` is NULL for a snapshot's device. */
+void meter_begin(struct pool *pool, struct volume *volume);
 void meter_end(struct pool *pool, struct volume *volume, const struct block_request *request);
+
+/* As of now, in the midst of requests. */
+struct pool_io_sums meter_sums(const struct pool *pool, const struct pool_io_sums *sums);
 
 /* Minutes without a request have no worst one. */
 void meter_turn(struct pool *pool);

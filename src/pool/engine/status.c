@@ -10,6 +10,7 @@
 #include <quoin/base_math.h>
 
 #include "engine/discard.h"
+#include "engine/meter.h"
 #include "engine/verb.h"
 
 #define RESERVE_PERMILLE_MAX 900
@@ -379,7 +380,7 @@ static void volume_tell(const struct pool *pool, const struct volume *volume,
 		.open_count = volume->open_count,
 		.paused = volume_paused(volume),
 		.pending_blocks = volume->pending[0] + volume->pending[1],
-		.io = volume->io};
+		.io = meter_sums(pool, &volume->io)};
 	memcpy(info->name, rec->name, sizeof(info->name));
 	memcpy(info->guid, rec->guid, sizeof(info->guid));
 	params_tell(rec, &info->params);

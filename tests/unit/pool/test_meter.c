@@ -88,6 +88,48 @@ static void count_main(void *arg)
 	end(t);
 }
 
+static uint64_t waits(const struct pool_io_sums *sums)
+{
+	return sums->ns[POOL_IO_READ] + sums->ns[POOL_IO_WRITE] + sums->ns[POOL_IO_OTHER];
+}
+
+static void other_main(void *arg)
+{
+	struct test *t = arg;
+
+	assert_int_equal(rig_io(&t->volume, BLOCK_WRITE, 0, t->data, 64 * KiB), 0);
+}
+
+/* One after the other they take as long as all waits; together they take less. */
+static void busy_main(void *arg)
+{
+	struct test *t = arg;
+	struct pool_volume_info info;
+	struct fiber *fibers[3];
+	struct pool_io io;
+
+	begin(t);
+	for (unsigned i = 0; i < 3; i++)
+		other_main(t);
+	fiber_sleep_ns(MINUTE_NS);
+	io = io_of(t);
+	assert_true(io.sums.busy_ns > 0);
+	assert_int_equal(io.sums.busy_ns, waits(&io.sums));
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(fiber_start(t->rig.loop, true, other_main, t, &fibers[i]), 0);
+	for (unsigned turn = 0; turn < 100 && io_of(t).sums.in_flight < 3; turn++)
+		fiber_yield();
+	assert_int_equal(io_of(t).sums.in_flight, 3);
+	for (unsigned i = 0; i < 3; i++)
+		fiber_join(fibers[i]);
+	io = io_of(t);
+	assert_int_equal(io.sums.in_flight, 0);
+	assert_true(io.sums.busy_ns < waits(&io.sums));
+	assert_int_equal(pool_volume_find(t->rig.pool, "vol", &info), 0);
+	assert_int_equal(info.io.busy_ns, io.sums.busy_ns);
+	end(t);
+}
+
 /* The slowest of an hour is forgotten after it, and each minute has its own. */
 static void hour_main(void *arg)
 {
@@ -131,6 +173,11 @@ static void requests_are_counted(void **state)
 	run(count_main);
 }
 
+static void the_time_with_requests_in_flight(void **state)
+{
+	run(busy_main);
+}
+
 static void the_slowest_of_the_hour(void **state)
 {
 	run(hour_main);
@@ -140,6 +187,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(requests_are_counted),
+		cmocka_unit_test(the_time_with_requests_in_flight),
 		cmocka_unit_test(the_slowest_of_the_hour),
 	};
 

@@ -16,6 +16,7 @@
 
 #include <cmocka.h>
 
+#include "engine/checkpoint.h"
 #include "engine/discard.h"
 #include "engine/shares.h"
 #include "engine/verb.h"
@@ -312,6 +313,10 @@ void discards_stats(const struct pool *pool UNUSED, struct discard_stats *ret_st
 	*ret_stats = (struct discard_stats){0};
 }
 
+bool checkpoint_busy(const struct pool *pool UNUSED)
+{
+	return false;
+}
 void checkpoint_stats(const struct pool *pool UNUSED, struct checkpoint_stats *ret_stats)
 {
 	*ret_stats = (struct checkpoint_stats){0};

@@ -24,6 +24,7 @@
 #define API_TIMEOUT_S 15
 
 struct control;
+struct eve;
 
 /* What GET /v1 tells of the process; the strings are borrowed for the server's life. */
 struct api_process {
@@ -43,6 +44,7 @@ struct api_listen {
 
 struct api_context {
 	struct control *control;
+	struct eve *eve;	/* NULL: nothing is told to EVE */
 	pthread_mutex_t *verbs; /* held while a verb runs; NULL: none does beside */
 	struct api_process process;
 	struct api_listen listen;

@@ -22,6 +22,7 @@ struct control_io_sums {
 	uint64_t ns[CONTROL_IO_KINDS]; /* from submission to completion, of all together */
 	uint64_t errors;
 	unsigned in_flight;
+	uint64_t busy_ns; /* with any of them in flight */
 };
 
 struct control_io {
@@ -42,6 +43,8 @@ struct control_pool_health {
 	bool timed_out;	       /* there should be a newer one */
 	uint64_t checkpoint_s; /* wall clock */
 	uint64_t pending_bytes;
+	uint64_t born_ns;   /* monotonic, when it came here: `io` counts from then on */
+	bool volumes_known; /* all of them have been looked at since */
 	bool near_full;
 	uint64_t
 		full_in_s; /* when guests have all, if they go on as in the last hours; 0 = never */
@@ -52,6 +55,11 @@ struct control_volume_health {
 	uint64_t size_bytes, used_bytes, referenced_bytes;
 	unsigned snapshot_count;
 	bool paused;
+	bool in_use; /* somebody has it open */
+	uint8_t guid[16];
+	uint64_t created_s;
+	const char *arrival; /* of its image, as control_deploy_info.state: "" = all is here */
+	unsigned arrival_percent;
 	struct control_io_sums io;
 };
 

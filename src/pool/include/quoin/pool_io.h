@@ -18,6 +18,7 @@ struct pool_io_sums {
 	uint64_t ns[POOL_IO_KINDS]; /* from submission to completion, of all together */
 	uint64_t errors;
 	unsigned in_flight;
+	uint64_t busy_ns; /* with any request in flight */
 };
 
 /* The slowest request that ended in a minute. */
