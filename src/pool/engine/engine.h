@@ -9,7 +9,7 @@
  *   repair.c    blocks whose check failed               checkpoint.c, merge.c, tables.c
  *   open.c, replay.c, create.c  import and creation     verb*.c   what people ask for
  *   heart.c     says that it is in use  discard.c  of free slots  shares.c  references to blocks
- *   copy.c, copies.c   by reference; of guests
+ *   copy.c, copies.c   by reference; of guests   sweep.c   trims the pool
  *
  * Truth about a block: active delta, frozen delta, tree (lookup.c is the only one who asks). A
  * checkpoint works on the `next` records; `rec` is what is committed. The home loop's thread only.
@@ -173,6 +173,7 @@ struct pool {
 	struct pool_io io;
 	struct heart *heart;
 	struct discards *discards; /* NULL: nothing is discarded on the drives */
+	struct sweep *sweep;	   /* NULL: all free space never was */
 };
 
 static inline struct delta *pool_delta(struct pool *pool)
