@@ -205,6 +205,8 @@ static const struct route routes[] = {
 	{"POST", "/v1/scan", api_pools_scan, true, 200, ASK_PATHS, 0},
 	{"GET", "/v1/pools/{name}", api_pool_get, false, 200, 0, 0},
 	{"PATCH", "/v1/pools/{name}", api_pool_set, true, 200, ASK_RESERVE | ASK_AUTOTRIM, 0},
+	{"POST", "/v1/pools/{name}/trim", api_pool_trim, false, 202, 0, 0},
+	{"DELETE", "/v1/pools/{name}/trim", api_pool_trim_stop, false, 204, 0, 0},
 	{"POST", "/v1/pools/{name}/import", api_pool_import, true, 200,
 	 ASK_PATHS | ASK_FORCE | ASK_READ_ONLY | ASK_REWIND, 0},
 	{"POST", "/v1/pools/{name}/export", api_pool_export, false, 204, 0, 0},

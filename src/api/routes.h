@@ -36,6 +36,8 @@ int api_pool_create(struct call *call, struct err *err);
 int api_pools_scan(struct call *call, struct err *err);
 int api_pool_get(struct call *call, struct err *err);
 int api_pool_set(struct call *call, struct err *err);
+int api_pool_trim(struct call *call, struct err *err);
+int api_pool_trim_stop(struct call *call, struct err *err);
 int api_pool_import(struct call *call, struct err *err);
 int api_pool_export(struct call *call, struct err *err);
 int api_pool_destroy(struct call *call, struct err *err);

@@ -39,6 +39,12 @@ static const struct verb_option pool_create_options[] = {
 	{NULL, NULL, NULL},
 };
 
+static const struct verb_option pool_trim_options[] = {
+	{"wait", NULL, "until it is done"},
+	{"stop", NULL, "end the one that is under way"},
+	{NULL, NULL, NULL},
+};
+
 static const struct verb_option pool_import_options[] = {
 	{"dir", "DIR", "look at the files and devices in DIR, may be repeated"},
 	{"force", NULL, "take it from a host that did not export it"},
@@ -147,6 +153,8 @@ const struct verb verb_table[] = {
 	{"pool", "set", "NAME KEY=VALUE...", "change properties: reserve, autotrim", 2, 8, NULL,
 	 verb_pool_set},
 	{"pool", "get", "NAME [KEY]", "show properties", 1, 2, NULL, verb_pool_get},
+	{"pool", "trim", "NAME", "tell its drives of all space that is free", 1, 1,
+	 pool_trim_options, verb_pool_trim},
 	{"pool", "history", "NAME", "show what was done to a pool", 1, 1, NULL, verb_pool_history},
 	{"volume", "create", "POOL/NAME", "make a volume", 1, 1, volume_create_options,
 	 verb_volume_create},

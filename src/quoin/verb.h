@@ -92,6 +92,7 @@ int verb_pool_export(struct invocation *in);
 int verb_pool_destroy(struct invocation *in);
 int verb_pool_set(struct invocation *in);
 int verb_pool_get(struct invocation *in);
+int verb_pool_trim(struct invocation *in);
 int verb_pool_history(struct invocation *in);
 int verb_volume_create(struct invocation *in);
 int verb_volume_list(struct invocation *in);
