@@ -176,7 +176,7 @@ struct route {
 
 /* They wait for nothing, and need no verb to be at rest. */
 static int (*const quick[])(struct call *call, struct err *err) = {
-	api_metrics, api_health, api_drives_list, api_drive_test, api_events_list,
+	api_metrics, api_top, api_health, api_drives_list, api_drive_test, api_events_list,
 };
 
 static const struct route routes[] = {
@@ -193,6 +193,7 @@ static const struct route routes[] = {
 	{"PATCH", "/v1/targets/{name}/namespaces/{nsid}", namespace_resize, true, 200, 0, 0},
 	{"POST", "/v1/targets/{name}/namespaces/{nsid}/rescan", namespace_rescan, false, 200, 0, 0},
 	{"GET", "/metrics", api_metrics, false, 200, 0, 0},
+	{"GET", "/v1/top", api_top, false, 200, 0, 0},
 	{"GET", "/v1/health", api_health, false, 200, 0, 0},
 	{"GET", "/v1/drives", api_drives_list, false, 200, 0, 0},
 	{"POST", "/v1/drives/test", api_drive_test, true, 204, ASK_PATH | ASK_TEST,

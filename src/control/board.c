@@ -11,6 +11,7 @@
 #include <quoin/base_text.h>
 
 #include "forecast.h"
+#include "pool_deploy.h"
 #include "private.h"
 
 void control_board_init(struct control_board *board)
@@ -69,6 +70,7 @@ static void sums_copy(const struct pool_io_sums *from, struct control_io_sums *t
 	memcpy(to->ns, from->ns, sizeof(to->ns));
 	to->errors = from->errors;
 	to->in_flight = from->in_flight;
+	memcpy(to->latency, from->latency, sizeof(to->latency));
 }
 
 static void io_copy(const struct pool_io *from, struct control_io *to)
@@ -153,6 +155,8 @@ void control_board_put(struct control_board *board, struct control_pool *pool,
 		io_copy(&io, &entry->health.io);
 		entry->health.checkpoint_s = status.checkpoint_s;
 		entry->health.pending_bytes = status.pending_bytes;
+		entry->health.deploy_count =
+			control_deploys_look(pool, entry->health.deploys);
 		entry->health.near_full = w->watch.near_full;
 		entry->health.full_in_s = forecast_full_in(&w->forecast, info->available_bytes);
 		entry->looked_ns = clock_now_ns(CLOCK_MONOTONIC);

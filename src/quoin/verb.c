@@ -110,6 +110,12 @@ static const struct verb_option events_options[] = {
 	{NULL, NULL, NULL},
 };
 
+static const struct verb_option top_options[] = {
+	{"once", NULL, "print once and end"},
+	{"interval", "SECONDS", "between two looks, 0.1 to 3600 (default 2)"},
+	{NULL, NULL, NULL},
+};
+
 static const struct verb_option copy_options[] = {
 	{"offset", "N", "copy from this byte on, into a volume that is there"},
 	{"length", "N", "so many bytes (default: to the end)"},
@@ -230,6 +236,8 @@ const struct verb verb_table[] = {
 	{"drive", "test", "DRIVE", "let it begin its own self-test", 1, 1, test_options,
 	 verb_drive_test},
 	{"events", NULL, "", "show what happened, oldest first", 0, 0, events_options, verb_events},
+	{"top", NULL, "", "show what is busy, again and again; q ends it, s sorts", 0, 0,
+	 top_options, verb_top},
 	{"image", "digest", "SOURCE", "print the list of digests of an image", 1, 1, NULL,
 	 verb_image_digest},
 	{"inspect", "check", "DRIVE...", "check a pool without quoind; writes nothing", 1,

@@ -124,6 +124,7 @@ int verb_drive_list(struct invocation *in);
 int verb_drive_info(struct invocation *in);
 int verb_drive_test(struct invocation *in);
 int verb_events(struct invocation *in);
+int verb_top(struct invocation *in);
 int verb_image_digest(struct invocation *in);
 int verb_inspect_check(struct invocation *in);
 int verb_inspect_space(struct invocation *in);

@@ -221,6 +221,7 @@ class OpenApi(DaemonTest):
 
     def every_trim_answer(self):
         self.ask('POST', '/v1/pools/tank/trim')
+        self.ask('GET', '/v1/top')
         # A trim of nothing is soon over: one that is met is stopped.
         while self.request('DELETE', '/v1/pools/tank/trim')[0] != 204:
             self.request('POST', '/v1/pools/tank/trim')
@@ -239,6 +240,7 @@ class OpenApi(DaemonTest):
         self.ask('POST', '/v1/volumes/deploy/info', name)
         self.settled('tank/i', 'arriving')
         self.ask('POST', '/v1/volumes/info', name)
+        self.ask('GET', '/v1/top')
         self.ask('POST', '/v1/volumes/deploy/change', {**name, 'paused': True})
         self.ask('POST', '/v1/volumes/deploy/change', {**name, 'paused': False, 'rate': '1G'})
         self.settled('tank/i')

@@ -18,6 +18,7 @@ struct pool_io_sums {
 	uint64_t ns[POOL_IO_KINDS]; /* from submission to completion, of all together */
 	uint64_t errors;
 	unsigned in_flight;
+	uint32_t latency[POOL_IO_BUCKETS]; /* of all kinds; they wrap */
 };
 
 /* The slowest request that ended in a minute. */
