@@ -25,6 +25,8 @@
 #define SECTOR 512
 #define SYNCS 6 /* until what was let go can be used again */
 #define SEEDS_DEFAULT 24
+#define PAGE_SPAN (UINT64_C(128) * RIG_BLOCK) /* of a volume, in a page of its map */
+#define PAGES_TRIMMED UINT64_C(8300)
 
 struct trial {
 	struct engine_rig rig;
@@ -223,6 +225,23 @@ static void many_for_one_checkpoint(struct trial *t)
 	holds_blocks(t, 300, 256, 1);
 }
 
+/* 1 MiB of an idle pool: what its checkpoint writes is a small part of what the data would be. */
+static void costs_little(struct trial *t)
+{
+	struct pool_status before;
+	struct pool_status after;
+
+	put_blocks(t, 0, 256, 1);
+	(void)status_now(t);
+	pool_status(t->rig.pool, &before);
+	assert_int_equal(copy(t, 0, 512, 256), 0);
+	pool_status(t->rig.pool, &after);
+	assert_in_range(after.device_bytes_written - before.device_bytes_written, 1,
+			256 * RIG_BLOCK / 4);
+	assert_in_range(after.device_flushes - before.device_flushes, 1, 4);
+	assert_in_range(after.device_bytes_read - before.device_bytes_read, 0, 256 * RIG_BLOCK / 4);
+}
+
 /* As if it were not by reference: sectors that were written before it, beside it, and after. */
 static void parts_of_blocks(struct trial *t)
 {
@@ -276,6 +295,31 @@ static void trims(struct trial *t)
 	holds_blocks(t, 562, 38, 1050);
 	holds(t, 600 * 8, 100 * 8, 0);
 	holds_blocks(t, 50, 150, 1050);
+}
+
+/* A trim of more pages of the map than one checkpoint reads goes on behind it, by its seq: what was
+ * copied is older, and came later. */
+static void trims_that_go_on(struct trial *t)
+{
+	const struct pool_volume_params params = {.size_bytes = 2 * PAGES_TRIMMED * PAGE_SPAN};
+	const struct rig_volume small = t->volume;
+
+	assert_int_equal(pool_volume_create(t->rig.pool, "big", &params, NULL), 0);
+	assert_int_equal(rig_volume_open(&t->rig, "big", &t->volume), 0);
+	for (uint64_t i = 0; i < PAGES_TRIMMED; i++)
+		put(t, i * PAGE_SPAN / SECTOR, 8, 7);
+	put_blocks(t, PAGES_TRIMMED * PAGE_SPAN / RIG_BLOCK, 64, 1000);
+	assert_int_equal(pool_sync(t->rig.pool), 0);
+	assert_int_equal(rig_io(&t->volume, BLOCK_DISCARD, 0, NULL, PAGES_TRIMMED * PAGE_SPAN), 0);
+	assert_int_equal(copy(t, PAGES_TRIMMED * PAGE_SPAN / RIG_BLOCK,
+			      (PAGES_TRIMMED - 1) * PAGE_SPAN / RIG_BLOCK, 64),
+			 0);
+	holds_blocks(t, (PAGES_TRIMMED - 1) * PAGE_SPAN / RIG_BLOCK, 64, 1000);
+	for (unsigned i = 0; i < SYNCS; i++)
+		assert_int_equal(pool_sync(t->rig.pool), 0);
+	holds_blocks(t, (PAGES_TRIMMED - 1) * PAGE_SPAN / RIG_BLOCK, 64, 1000);
+	rig_volume_close(&t->volume);
+	t->volume = small;
 }
 
 /* A snapshot in the midst has the one or the other; verbs wait for it. */
@@ -660,7 +704,8 @@ static void run(struct run *run, uint64_t seed)
 {
 	struct inspect_rig inspect = {.data = true};
 
-	rig_init(&run->trial->rig, seed, 1 + seed % 2, 64 * MiB);
+	rig_init(&run->trial->rig, seed, 1 + seed % 2,
+		 run->test == trims_that_go_on ? 256 * MiB : 64 * MiB);
 	run->trial->rig.mirror = seed % 4 == 1;
 	run->trial->rig.autotrim = seed % 3 == 0;
 	run->trial->rig.delta_records = 1024;
@@ -677,8 +722,15 @@ static void run(struct run *run, uint64_t seed)
 static void each(void **state)
 {
 	void (*const tests[])(struct trial *) = {
-		shares,	 many_for_one_checkpoint, parts_of_blocks, trims, snapshots_and_verbs,
-		refused, cut_in_the_midst,
+		shares,
+		costs_little,
+		many_for_one_checkpoint,
+		parts_of_blocks,
+		trims,
+		trims_that_go_on,
+		snapshots_and_verbs,
+		refused,
+		cut_in_the_midst,
 	};
 	struct trial *trial = calloc(1, sizeof(*trial));
 
