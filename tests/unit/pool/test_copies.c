@@ -4,7 +4,7 @@
  * against a plain model, sector by sector, with changes beside them and power cuts. The checker
  * reads each pool in the end.
  *
- * QUOIN_COPIES_SEED runs one seed of the model, QUOIN_COPIES_SEEDS so many (default 24).
+ * QUOIN_COPIES_SEED runs one seed of the model, QUOIN_COPIES_SEEDS so many (default 12).
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -24,7 +24,7 @@
 #define BYTES ((uint64_t)BLOCKS * RIG_BLOCK)
 #define SECTOR 512
 #define SYNCS 6 /* until what was let go can be used again */
-#define SEEDS_DEFAULT 24
+#define SEEDS_DEFAULT 12
 #define PAGE_SPAN (UINT64_C(128) * RIG_BLOCK) /* of a volume, in a page of its map */
 #define PAGES_TRIMMED UINT64_C(8300)
 
