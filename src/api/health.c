@@ -121,7 +121,7 @@ static json_t *worst_encode(const struct control_io *io)
 	return json;
 }
 
-static json_t *io_encode(const struct control_io_sums *sums)
+json_t *api_io_encode(const struct control_io_sums *sums)
 {
 	static const char *const names[CONTROL_IO_KINDS] = {"reads", "writes", "others"};
 	json_t *json = json_object();
@@ -174,7 +174,7 @@ static json_t *pool_encode(struct call *call, const struct control_pool_health *
 	put(json, "full_in_s", h->full_in_s > 0 ? number(h->full_in_s) : json_null());
 	put(json, "checkpoint_s", number(h->checkpoint_s));
 	put(json, "pending_bytes", number(h->pending_bytes));
-	put(json, "io", io_encode(&h->io.sums));
+	put(json, "io", api_io_encode(&h->io.sums));
 	put(json, "worst_of_the_hour", worst_encode(&h->io));
 	put(json, "paused_volumes", paused_encode(call->control, h->info.name));
 	put(json, "scrub", json_null());

@@ -96,6 +96,22 @@ static void pool_numbers_put(json_t *json, const struct control_pool_info *info)
 	    {"lost_bytes", number(info->lost_bytes)});
 }
 
+/* null when there was none: a pool that failed has no state of it either. */
+static json_t *trim_encode(const struct control_pool_trim *trim)
+{
+	json_t *json;
+
+	if (!trim->state || strcmp(trim->state, "none") == 0)
+		return json_null();
+	json = json_object();
+	PUT(json, {"state", json_string(trim->state)}, {"total_bytes", number(trim->total_bytes)},
+	    {"passed_bytes", number(trim->passed_bytes)},
+	    {"trimmed_bytes", number(trim->trimmed_bytes)},
+	    {"failed_bytes", number(trim->failed_bytes)}, {"began_s", number(trim->began_s)},
+	    {"ended_s", trim->ended_s != 0 ? number(trim->ended_s) : json_null()});
+	return json;
+}
+
 json_t *api_pool_encode(const struct control_pool_info *info)
 {
 	const bool failed = strcmp(info->health, "failed") == 0;
@@ -109,7 +125,8 @@ json_t *api_pool_encode(const struct control_pool_info *info)
 	    {"read_only", json_boolean(info->read_only)}, {"full", json_boolean(info->full)},
 	    {"autotrim", json_boolean(info->autotrim)},
 	    {"reserve_permille", json_integer(info->reserve_permille)},
-	    {"worker", failed ? json_null() : json_integer(info->worker)}, {"drives", drives});
+	    {"worker", failed ? json_null() : json_integer(info->worker)}, {"drives", drives},
+	    {"trim", trim_encode(&info->trim)});
 	pool_numbers_put(json, info);
 	return json;
 }

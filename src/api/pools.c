@@ -94,6 +94,18 @@ int api_pool_set(struct call *call, struct err *err)
 	return r < 0 ? r : answer_pool(call, call->name, err);
 }
 
+int api_pool_trim(struct call *call, struct err *err)
+{
+	int r = control_pool_trim(call->control, call->name, false, err);
+
+	return r < 0 ? r : answer_pool(call, call->name, err);
+}
+
+int api_pool_trim_stop(struct call *call, struct err *err)
+{
+	return control_pool_trim(call->control, call->name, true, err);
+}
+
 int api_pool_import(struct call *call, struct err *err)
 {
 	const struct control_pool_import params = {

@@ -176,8 +176,8 @@ struct route {
 
 /* They wait for nothing, and need no verb to be at rest. */
 static int (*const quick[])(struct call *call, struct err *err) = {
-	api_metrics,	 api_health,   api_drives_list, api_drive_test,
-	api_events_list, api_eve_show, api_eve_send,	api_eve_messages,
+	api_metrics,	 api_top,      api_health,   api_drives_list,  api_drive_test,
+	api_events_list, api_eve_show, api_eve_send, api_eve_messages,
 };
 
 /* They change nothing, as all GETs. */
@@ -202,6 +202,7 @@ static const struct route routes[] = {
 	{"PATCH", "/v1/targets/{name}/namespaces/{nsid}", namespace_resize, true, 200, 0, 0},
 	{"POST", "/v1/targets/{name}/namespaces/{nsid}/rescan", namespace_rescan, false, 200, 0, 0},
 	{"GET", "/metrics", api_metrics, false, 200, 0, 0},
+	{"GET", "/v1/top", api_top, false, 200, 0, 0},
 	{"GET", "/v1/health", api_health, false, 200, 0, 0},
 	{"GET", "/v1/drives", api_drives_list, false, 200, 0, 0},
 	{"POST", "/v1/drives/test", api_drive_test, true, 204, ASK_PATH | ASK_TEST,
@@ -218,6 +219,8 @@ static const struct route routes[] = {
 	{"POST", "/v1/scan", api_pools_scan, true, 200, ASK_PATHS, 0},
 	{"GET", "/v1/pools/{name}", api_pool_get, false, 200, 0, 0},
 	{"PATCH", "/v1/pools/{name}", api_pool_set, true, 200, ASK_RESERVE | ASK_AUTOTRIM, 0},
+	{"POST", "/v1/pools/{name}/trim", api_pool_trim, false, 202, 0, 0},
+	{"DELETE", "/v1/pools/{name}/trim", api_pool_trim_stop, false, 204, 0, 0},
 	{"POST", "/v1/pools/{name}/import", api_pool_import, true, 200,
 	 ASK_PATHS | ASK_FORCE | ASK_READ_ONLY | ASK_REWIND, 0},
 	{"POST", "/v1/pools/{name}/export", api_pool_export, false, 204, 0, 0},

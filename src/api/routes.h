@@ -8,6 +8,7 @@
 #include <quoin/api.h>
 #include <quoin/api_ask.h>
 #include <quoin/control.h>
+#include <quoin/control_health.h>
 
 struct call {
 	const struct api_context *context;
@@ -26,7 +27,11 @@ struct text;
 /* metrics_targets.c: their part of the text. */
 void metrics_targets(struct call *call, struct text *t);
 
+/* health.c: requests of guests. */
+json_t *api_io_encode(const struct control_io_sums *sums);
+
 int api_metrics(struct call *call, struct err *err);
+int api_top(struct call *call, struct err *err);
 int api_health(struct call *call, struct err *err);
 int api_drives_list(struct call *call, struct err *err);
 int api_drive_test(struct call *call, struct err *err);
@@ -40,6 +45,8 @@ int api_pool_create(struct call *call, struct err *err);
 int api_pools_scan(struct call *call, struct err *err);
 int api_pool_get(struct call *call, struct err *err);
 int api_pool_set(struct call *call, struct err *err);
+int api_pool_trim(struct call *call, struct err *err);
+int api_pool_trim_stop(struct call *call, struct err *err);
 int api_pool_import(struct call *call, struct err *err);
 int api_pool_export(struct call *call, struct err *err);
 int api_pool_destroy(struct call *call, struct err *err);

@@ -21,6 +21,35 @@ static void pieces_check(const struct block_limits *limits, const struct block_r
 	ASSERT(is_aligned(bits, limits->buffer_alignment_bytes));
 }
 
+/* A copy is what the driver offered, and is not over its own source. */
+static void sources_check(const struct block_limits *limits, const struct block_request *request)
+{
+	uint64_t total = 0;
+	uint64_t bits = request->offset;
+
+	ASSERT_U64(limits->copy_block_bytes, !=, 0);
+	for (unsigned i = 0; i < request->source_count; i++) {
+		const struct block_extent *source = &request->sources[i];
+
+		total += source->length_bytes;
+		bits |= source->offset | source->length_bytes;
+		ASSERT(!ranges_overlap(source->offset, source->length_bytes, request->offset,
+				       request->length_bytes));
+	}
+	ASSERT_U64(total, ==, request->length_bytes);
+	ASSERT(is_aligned(bits, limits->copy_block_bytes));
+}
+
+bool block_request_within(const struct block_request *request, uint64_t capacity_bytes)
+{
+	for (unsigned i = 0; request->op == BLOCK_COPY && i < request->source_count; i++) {
+		if (!range_within(request->sources[i].offset, request->sources[i].length_bytes,
+				  capacity_bytes))
+			return false;
+	}
+	return range_within(request->offset, request->length_bytes, capacity_bytes);
+}
+
 int block_request_judge(const struct block_device *device, const struct block_request *request)
 {
 	const struct block_limits *limits = &device->limits;
@@ -31,7 +60,9 @@ int block_request_judge(const struct block_device *device, const struct block_re
 	ASSERT(is_aligned(request->offset | request->length_bytes, limits->logical_block_bytes));
 	if (request->op <= BLOCK_WRITE)
 		pieces_check(limits, request);
-	if (UNLIKELY(!range_within(request->offset, request->length_bytes, block_capacity(device))))
+	else if (request->op == BLOCK_COPY)
+		sources_check(limits, request);
+	if (UNLIKELY(!block_request_within(request, block_capacity(device))))
 		return -ENXIO;
 	if (UNLIKELY(request->op != BLOCK_READ && limits->read_only))
 		return -EROFS;

@@ -64,7 +64,8 @@ struct name {
 static const struct name op_names[] = {
 	{"read", 1 << BLOCK_READ},	     {"write", 1 << BLOCK_WRITE},
 	{"flush", 1 << BLOCK_FLUSH},	     {"discard", 1 << BLOCK_DISCARD},
-	{"zeroes", 1 << BLOCK_WRITE_ZEROES}, {"any", (int)BLOCK_FAULT_OPS_ALL},
+	{"zeroes", 1 << BLOCK_WRITE_ZEROES}, {"copy", 1 << BLOCK_COPY},
+	{"any", (int)BLOCK_FAULT_OPS_ALL},
 };
 
 static const struct name errno_names[] = {

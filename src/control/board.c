@@ -72,6 +72,7 @@ static void sums_copy(const struct pool_io_sums *from, struct control_io_sums *t
 	to->errors = from->errors;
 	to->in_flight = from->in_flight;
 	to->busy_ns = from->busy_ns;
+	memcpy(to->latency, from->latency, sizeof(to->latency));
 }
 
 static void io_copy(const struct pool_io *from, struct control_io *to)
@@ -175,6 +176,8 @@ void control_board_put(struct control_board *board, struct control_pool *pool,
 		io_copy(&io, &entry->health.io);
 		entry->health.checkpoint_s = status.checkpoint_s;
 		entry->health.pending_bytes = status.pending_bytes;
+		entry->health.deploy_count =
+			control_deploys_look(pool, entry->health.deploys);
 		entry->health.near_full = w->watch.near_full;
 		entry->health.full_in_s = forecast_full_in(&w->forecast, info->available_bytes);
 		entry->looked_ns = clock_now_ns(CLOCK_MONOTONIC);

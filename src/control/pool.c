@@ -9,6 +9,7 @@
 
 #include <quoin/base_assert.h>
 #include <quoin/base_text.h>
+#include <quoin/pool_trim.h>
 
 #include "private.h"
 
@@ -217,6 +218,24 @@ static void status_copy(const struct pool_status *from, struct control_pool_info
 	to->drive_count = MIN(from->drive_count, (unsigned)CONTROL_DRIVES_MAX);
 }
 
+static void trim_copy(const struct pool_trim_status *from, struct control_pool_trim *to)
+{
+	static const char *const states[] = {
+		[POOL_TRIM_NONE] = "none",
+		[POOL_TRIM_RUNNING] = "running",
+		[POOL_TRIM_DONE] = "done",
+		[POOL_TRIM_STOPPED] = "stopped",
+	};
+
+	to->state = states[from->state];
+	to->total_bytes = from->total_bytes;
+	to->passed_bytes = from->passed_bytes;
+	to->trimmed_bytes = from->trimmed_bytes;
+	to->failed_bytes = from->failed_bytes;
+	to->began_s = from->began_s;
+	to->ended_s = from->ended_s;
+}
+
 static void drive_copy(const struct pool_drive_status *from, struct control_drive_info *to)
 {
 	snprintf(to->path, sizeof(to->path), "%s", from->path ? from->path : "");
@@ -233,11 +252,14 @@ static void drive_copy(const struct pool_drive_status *from, struct control_driv
 void control_pool_look(struct pool *engine, struct control_pool_info *info)
 {
 	struct pool_drive_status drive;
+	struct pool_trim_status trim;
 	struct pool_status status;
 
 	memset(&status, 0, sizeof(status));
 	pool_status(engine, &status);
 	status_copy(&status, info);
+	pool_trim_status(engine, &trim);
+	trim_copy(&trim, &info->trim);
 	for (unsigned i = 0; i < info->drive_count; i++) {
 		memset(&drive, 0, sizeof(drive));
 		pool_drive_status(engine, i, &drive);

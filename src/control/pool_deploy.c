@@ -147,6 +147,34 @@ void control_deploys_info(const struct control_pool *pool, const char *name,
 	ret_info->rate_now = info.rate_now;
 }
 
+unsigned control_deploys_look(const struct control_pool *pool,
+			      struct control_deploy_health ret[CONTROL_DEPLOYS_MAX])
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < CONTROL_DEPLOYS_MAX; i++) {
+		const struct image_deploy *deploy = pool->deploys[i];
+		struct image_info info;
+
+		if (!deploy)
+			continue;
+		image_deploy_info(deploy, &info);
+		ret[count] = (struct control_deploy_health){
+			.state = state_word(info.state),
+			.image_bytes = info.image_bytes,
+			.here_bytes = info.here_bytes,
+			.fetched_bytes = info.fetched_bytes,
+			.verified_bytes = info.verified_bytes,
+			.verify_bytes = info.verify_bytes,
+			.rate = info.rate_now,
+		};
+		snprintf(ret[count].name, sizeof(ret[count].name), "%s",
+			 image_deploy_name(deploy));
+		count++;
+	}
+	return count;
+}
+
 /* --- Beginning -----------------------------------------------------------------------------------
  */
 

@@ -3,6 +3,8 @@
 #ifndef CONTROL_POOL_DEPLOY_H
 #define CONTROL_POOL_DEPLOY_H
 
+#include <quoin/control_health.h>
+
 #include "pool.h"
 
 /* With the pool: goes on with what was arriving; stops it all, to be gone on with. */
@@ -24,5 +26,9 @@ MUST_CHECK int control_deploys_cancel(const struct pool_args *args);
 /* `state` is "" when there is none. */
 void control_deploys_info(const struct control_pool *pool, const char *name,
 			  struct control_deploy_info *ret_info);
+
+/* All of them, for the board. Returns how many. */
+unsigned control_deploys_look(const struct control_pool *pool,
+			      struct control_deploy_health ret[CONTROL_DEPLOYS_MAX]);
 
 #endif

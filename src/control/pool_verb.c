@@ -6,6 +6,7 @@
 
 #include <quoin/base_log.h>
 #include <quoin/base_text.h>
+#include <quoin/pool_trim.h>
 
 #include "pool.h"
 #include "pool_call.h"
@@ -127,6 +128,31 @@ int control_pool_set(struct control *control, const char *name, const struct con
 		r = control_pool_call(pool, &args);
 	}
 	return r;
+}
+
+static int trim_start(struct pool_args *args)
+{
+	return pool_trim_start(args->pool, args->err);
+}
+
+static int trim_stop(struct pool_args *args)
+{
+	return pool_trim_stop(args->pool, args->err);
+}
+
+int control_pool_trim(struct control *control, const char *name, bool stop, struct err *err)
+{
+	struct control_pool *pool = NULL;
+	char history[128];
+	struct pool_args args = {.verb = stop ? trim_stop : trim_start,
+				 .history = history,
+				 .event = HEALTH_POOL_CHANGED,
+				 .event_object = name,
+				 .err = err};
+	int r = control_pools_get(&control->pools, name, &pool, err);
+
+	snprintf(history, sizeof(history), "pool trim %s%s", name, stop ? " --stop" : "");
+	return r < 0 ? r : control_pool_call(pool, &args);
 }
 
 static int history_read(struct pool_args *args)

@@ -211,6 +211,7 @@ struct block_device *arrival_device_new(struct arrival *arrival, bool read_only,
 	device->block.limits = arrival->lower->limits;
 	device->block.limits.capacity_bytes = block_capacity(arrival->lower);
 	device->block.limits.read_only = read_only || arrival->lower->limits.read_only;
+	device->block.limits.copy_block_bytes = 0;
 	block_device_init(&device->block, &device_ops, xstrdup(name));
 	arrival->devices++;
 	return &device->block;

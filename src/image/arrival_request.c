@@ -221,6 +221,7 @@ void arrival_start(struct arrival *arrival, struct block_request *request)
 	case BLOCK_WRITE_ZEROES:
 		change_start(arrival, request, first, end);
 		return;
+	case BLOCK_COPY: /* limits say that there is none */
 	case BLOCK_OP_COUNT:
 		break;
 	}

@@ -61,7 +61,11 @@ struct nvme_request {
 	unsigned index;
 	uint64_t cursor;
 	struct nvme_request *partner; /* the other half of a fused pair, or NULL */
-	struct iovec pieces[NVME_PIECES_MAX];
+	union {
+		struct iovec pieces[NVME_PIECES_MAX];
+		/* Copy, once its ranges were read. */
+		struct block_extent sources[NVME_PIECES_MAX];
+	};
 };
 
 /*

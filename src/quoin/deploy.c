@@ -10,11 +10,11 @@
 #include <quoin/base_text.h>
 
 #include "deploy.h"
+#include "progress.h"
 #include "show.h"
 #include "words.h"
 
 #define LOOK_MS 250
-#define BAR_CELLS 30
 
 static bool is_state(const json_t *deploy, const char *word)
 {
@@ -23,63 +23,52 @@ static bool is_state(const json_t *deploy, const char *word)
 
 /* --- How far --------------------------------------------------------------------------------- */
 
-static unsigned percent(const json_t *deploy)
-{
-	const unsigned long long all = show_number(deploy, "image_bytes");
-
-	return all == 0 ? 0
-			: (unsigned)((double)show_number(deploy, "here_bytes") * 100 / (double)all);
-}
-
-static void eta_print(const json_t *deploy, struct text *t)
-{
-	const json_t *eta = json_object_get(deploy, "eta_s");
-	const unsigned long long s = show_number(deploy, "eta_s");
-
-	if (json_is_integer(eta))
-		text_printf(t, ", %llu:%02llu:%02llu left", s / 3600, s / 60 % 60, s % 60);
-}
-
 char *deploy_words(const json_t *deploy)
 {
-	char here[SIZE_TEXT_MAX];
-	char all[SIZE_TEXT_MAX];
-	char rate[SIZE_TEXT_MAX];
+	const unsigned long long here = show_number(deploy, "here_bytes");
+	const unsigned long long all = show_number(deploy, "image_bytes");
+	char a[SIZE_TEXT_MAX];
+	char b[SIZE_TEXT_MAX];
 	struct text t;
 
 	text_init(&t);
 	text_printf(&t, "%s", show_text(deploy, "state"));
 	if (json_is_string(json_object_get(deploy, "problem")))
 		text_printf(&t, ": %s", show_text(deploy, "problem"));
-	if (show_number(deploy, "image_bytes") > 0)
-		text_printf(&t, ", %u%% (%s of %s)", percent(deploy),
-			    show_size(deploy, "here_bytes", here),
-			    show_size(deploy, "image_bytes", all));
+	if (all > 0)
+		text_printf(&t, ", %u%% (%s of %s)", progress_percent(here, all),
+			    size_format(here, a), size_format(all, b));
 	if (is_state(deploy, "arriving")) {
-		text_printf(&t, " at %s/s", show_size(deploy, "rate", rate));
-		eta_print(deploy, &t);
+		text_printf(&t, " at %s/s", show_size(deploy, "rate", a));
+		if (json_is_integer(json_object_get(deploy, "eta_s")))
+			progress_left(&t, show_number(deploy, "eta_s"));
 	}
 	return text_detach(&t);
 }
 
-/* One line that is written over and over; nothing when nobody looks. */
+char *deploy_sums(const json_t *deploy)
+{
+	const unsigned long long verify = show_number(deploy, "verify_bytes");
+	char a[SIZE_TEXT_MAX];
+	char b[SIZE_TEXT_MAX];
+	struct text t;
+
+	text_init(&t);
+	text_printf(&t, "%s fetched, %s written", show_size(deploy, "fetched_bytes", a),
+		    show_size(deploy, "here_bytes", b));
+	if (verify > 0)
+		text_printf(&t, ", %s of %s verified", show_size(deploy, "verified_bytes", a),
+			    size_format(verify, b));
+	else
+		text_printf(&t, ", %s verified", show_size(deploy, "verified_bytes", a));
+	return text_detach(&t);
+}
+
 static void bar_draw(const json_t *deploy)
 {
 	CLEANUP_FREE char *words = deploy_words(deploy);
-	const unsigned cells = percent(deploy) * BAR_CELLS / 100;
-	char bar[BAR_CELLS + 1];
 
-	for (unsigned i = 0; i < BAR_CELLS; i++)
-		bar[i] = i < cells ? '#' : '.';
-	bar[BAR_CELLS] = '\0';
-	fprintf(stderr, "\r\033[K[%s] %.120s", bar, words);
-	fflush(stderr);
-}
-
-static void bar_end(bool drawn)
-{
-	if (drawn)
-		fprintf(stderr, "\r\033[K");
+	progress_draw(show_number(deploy, "here_bytes"), show_number(deploy, "image_bytes"), words);
 }
 
 /* --- Deploy ---------------------------------------------------------------------------------- */
@@ -181,7 +170,7 @@ static int told(const struct invocation *in, const json_t *deploy)
 static int follow(const struct invocation *in, bool to_the_end)
 {
 	const struct timespec pause = {.tv_nsec = LOOK_MS * 1000000L};
-	const bool draw = isatty(STDERR_FILENO) && !in->json;
+	const bool draw = progress_wanted(in);
 	json_t *deploy = ask(in);
 	int status;
 
@@ -192,7 +181,8 @@ static int follow(const struct invocation *in, bool to_the_end)
 		json_decref(deploy);
 		deploy = ask(in);
 	}
-	bar_end(draw);
+	if (draw)
+		progress_clear();
 	status = deploy ? told(in, deploy) : EXIT_REFUSED;
 	json_decref(deploy);
 	return status;

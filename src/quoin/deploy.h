@@ -8,4 +8,7 @@
 /* "arriving, 37% (1.1G of 3.0G) at 7.9M/s, 0:04:02 left". The caller frees it. */
 char *deploy_words(const json_t *deploy);
 
+/* "1.0G fetched, 1.1G written, 0.9G of 1.1G verified", the same. */
+char *deploy_sums(const json_t *deploy);
+
 #endif

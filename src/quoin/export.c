@@ -13,11 +13,11 @@
 
 #include <quoin/base_text.h>
 
+#include "progress.h"
 #include "show.h"
 #include "words.h"
 
 #define LOOK_MS 200
-#define BAR 30 /* characters */
 
 /* They are waited for, between two looks, instead of ending the program. */
 static void signals_take(sigset_t *ret_set)
@@ -28,30 +28,25 @@ static void signals_take(sigset_t *ret_set)
 	sigprocmask(SIG_BLOCK, ret_set, NULL);
 }
 
-static void rest_print(uint64_t done, uint64_t all, uint64_t elapsed_ms)
+static void progress_show(const json_t *export)
 {
-	char rate[SIZE_TEXT_MAX];
-	const uint64_t per_s = elapsed_ms > 0 ? done * 1000 / elapsed_ms : 0;
-
-	if (per_s > 0)
-		fprintf(stderr, ", %s/s, %" PRIu64 " s left", size_format(per_s, rate),
-			(all - MIN(done, all)) / per_s);
-}
-
-/* One line, over the one before; on a terminal only. */
-static void progress_print(const json_t *export)
-{
-	const uint64_t all = MAX(show_number(export, "data_bytes"), 1ULL);
+	const uint64_t all = show_number(export, "data_bytes");
 	const uint64_t done = MIN(show_number(export, "done_bytes"), all);
-	const int full = (int)((double)done * BAR / (double)all);
-	char done_text[SIZE_TEXT_MAX];
-	char all_text[SIZE_TEXT_MAX];
+	const uint64_t elapsed_ms = show_number(export, "elapsed_ms");
+	const uint64_t rate = elapsed_ms > 0 ? done * 1000 / elapsed_ms : 0;
+	char a[SIZE_TEXT_MAX];
+	char b[SIZE_TEXT_MAX];
+	struct text t;
 
-	fprintf(stderr, "\r\033[K[%.*s%*s] %3d%%  %s of %s", full, "##############################",
-		BAR - full, "", (int)((double)done * 100 / (double)all),
-		size_format(done, done_text), size_format(all, all_text));
-	rest_print(done, all, show_number(export, "elapsed_ms"));
-	fflush(stderr);
+	text_init(&t);
+	text_printf(&t, "%u%% (%s of %s)", progress_percent(done, all), size_format(done, a),
+		    size_format(all, b));
+	if (rate > 0) {
+		text_printf(&t, " at %s/s", size_format(rate, a));
+		progress_left(&t, (all - done) / rate);
+	}
+	progress_draw(done, all, t.data);
+	text_fini(&t);
 }
 
 static bool running(const json_t *export)
@@ -75,7 +70,7 @@ static int wait_for_end(const struct invocation *in, const sigset_t *signals, js
 {
 	const struct timespec nap = {.tv_nsec = LOOK_MS * 1000000L};
 	CLEANUP_FREE char *path = xasprintf("/v1/exports/%llu", show_number(*export, "id"));
-	const bool terminal = isatty(STDERR_FILENO) && !in->json;
+	const bool terminal = progress_wanted(in);
 	bool asked = false;
 	int status = EXIT_DONE;
 
@@ -84,7 +79,7 @@ static int wait_for_end(const struct invocation *in, const sigset_t *signals, js
 		json_t *now = NULL;
 
 		if (terminal)
-			progress_print(*export);
+			progress_show(*export);
 		if (sigtimedwait(signals, NULL, &nap) > 0 && !asked) {
 			status = cancel_send(in, path);
 			asked = true;
@@ -96,7 +91,7 @@ static int wait_for_end(const struct invocation *in, const sigset_t *signals, js
 		*export = now;
 	}
 	if (terminal)
-		fprintf(stderr, "\r\033[K");
+		progress_clear();
 	return status;
 }
 

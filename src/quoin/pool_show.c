@@ -6,6 +6,7 @@
 
 #include <quoin/base_text.h>
 
+#include "pool_trim.h"
 #include "property.h"
 #include "show.h"
 #include "words.h"
@@ -83,6 +84,16 @@ static void drives_print(const json_t *drives)
 	table_fini(&table);
 }
 
+static void trim_print(const json_t *trim)
+{
+	CLEANUP_FREE char *words = NULL;
+
+	if (!json_is_object(trim))
+		return;
+	words = pool_trim_words(trim);
+	show_line("trim", "%s", words);
+}
+
 static void space_print(const json_t *pool)
 {
 	char a[SIZE_TEXT_MAX];
@@ -97,6 +108,7 @@ static void space_print(const json_t *pool)
 	show_line("freeing", "%s", show_size(pool, "freeing_bytes", a));
 	show_line("discarded", "%s, %s more to come", show_size(pool, "discarded_bytes", a),
 		  show_size(pool, "discarding_bytes", b));
+	trim_print(json_object_get(pool, "trim"));
 	show_line("holds", "%llu volumes, %llu snapshots", show_number(pool, "volumes"),
 		  show_number(pool, "snapshots"));
 	show_line("memory", "%s on worker %llu", show_size(pool, "memory_bytes", a),

@@ -39,6 +39,12 @@ static const struct verb_option pool_create_options[] = {
 	{NULL, NULL, NULL},
 };
 
+static const struct verb_option pool_trim_options[] = {
+	{"wait", NULL, "until it is done"},
+	{"stop", NULL, "end the one that is under way"},
+	{NULL, NULL, NULL},
+};
+
 static const struct verb_option pool_import_options[] = {
 	{"dir", "DIR", "look at the files and devices in DIR, may be repeated"},
 	{"force", NULL, "take it from a host that did not export it"},
@@ -104,6 +110,12 @@ static const struct verb_option events_options[] = {
 	{NULL, NULL, NULL},
 };
 
+static const struct verb_option top_options[] = {
+	{"once", NULL, "print once and end"},
+	{"interval", "SECONDS", "between two looks, 0.1 to 3600 (default 2)"},
+	{NULL, NULL, NULL},
+};
+
 static const struct verb_option copy_options[] = {
 	{"offset", "N", "copy from this byte on, into a volume that is there"},
 	{"length", "N", "so many bytes (default: to the end)"},
@@ -147,6 +159,8 @@ const struct verb verb_table[] = {
 	{"pool", "set", "NAME KEY=VALUE...", "change properties: reserve, autotrim", 2, 8, NULL,
 	 verb_pool_set},
 	{"pool", "get", "NAME [KEY]", "show properties", 1, 2, NULL, verb_pool_get},
+	{"pool", "trim", "NAME", "tell its drives of all space that is free", 1, 1,
+	 pool_trim_options, verb_pool_trim},
 	{"pool", "history", "NAME", "show what was done to a pool", 1, 1, NULL, verb_pool_history},
 	{"volume", "create", "POOL/NAME", "make a volume", 1, 1, volume_create_options,
 	 verb_volume_create},
@@ -229,6 +243,8 @@ const struct verb verb_table[] = {
 	 16, NULL, verb_eve_set},
 	{"eve", "send", "", "tell all of it again, now", 0, 0, NULL, verb_eve_send},
 	{"eve", "print", "", "print the messages as of now, as JSON", 0, 0, NULL, verb_eve_print},
+	{"top", NULL, "", "show what is busy, again and again; q ends it, s sorts", 0, 0,
+	 top_options, verb_top},
 	{"image", "digest", "SOURCE", "print the list of digests of an image", 1, 1, NULL,
 	 verb_image_digest},
 	{"inspect", "check", "DRIVE...", "check a pool without quoind; writes nothing", 1,

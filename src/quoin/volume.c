@@ -3,10 +3,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <quoin/base_text.h>
 
 #include "deploy.h"
+#include "progress.h"
 #include "property.h"
 #include "show.h"
 #include "words.h"
@@ -53,14 +55,32 @@ int verb_volume_list(struct invocation *in)
 	return status;
 }
 
+/* For people at a terminal. */
+static void bar_show(const json_t *deploy)
+{
+	struct text t;
+
+	if (!isatty(STDOUT_FILENO))
+		return;
+	text_init(&t);
+	progress_bar(&t, PROGRESS_BAR, show_number(deploy, "here_bytes"),
+		     show_number(deploy, "image_bytes"));
+	show_line("arriving", "%s", t.data);
+	text_fini(&t);
+}
+
 static void deploy_print(const json_t *deploy)
 {
 	CLEANUP_FREE char *words = NULL;
+	CLEANUP_FREE char *sums = NULL;
 
 	if (!json_is_object(deploy))
 		return;
 	words = deploy_words(deploy);
+	sums = deploy_sums(deploy);
+	bar_show(deploy);
 	show_line("image", "%s", words);
+	show_line("of it", "%s", sums);
 	show_line("from", "%s", show_text(deploy, "source"));
 }
 

@@ -181,6 +181,7 @@ class OpenApi(DaemonTest):
         self.ask('GET', '/v1/pools')
         self.ask('GET', '/v1/pools/tank')
         self.ask('PATCH', '/v1/pools/tank', {'autotrim': True, 'reserve_permille': 200})
+        self.every_trim_answer()
         self.ask('POST', '/v1/volumes', {'name': 'tank/v', 'size': '4M', 'quota': 0,
                                          'full': 'pause'})
         self.ask('POST', '/v1/volumes', {'name': 'tank/dir/w', 'size': 1 << 20})
@@ -225,6 +226,17 @@ class OpenApi(DaemonTest):
         self.ask('POST', '/v1/pools/tank/import', {'paths': [a, b]})
         self.ask('POST', '/v1/pools/tank/destroy', {'force': True})
 
+    def every_trim_answer(self):
+        self.ask('POST', '/v1/pools/tank/trim')
+        self.ask('GET', '/v1/top')
+        # A trim of nothing is soon over: one that is met is stopped.
+        while self.request('DELETE', '/v1/pools/tank/trim')[0] != 204:
+            self.request('POST', '/v1/pools/tank/trim')
+        while self.ask('GET', '/v1/pools/tank')[1]['trim']['state'] == 'running':
+            pass
+        self.ask('DELETE', '/v1/pools/tank/trim', good=False)
+        self.seen.add(('DELETE', '/v1/pools/{name}/trim'))
+
     def every_deploy_answer(self):
         image = self.path('image')
         with open(image, 'wb') as file:
@@ -235,6 +247,7 @@ class OpenApi(DaemonTest):
         self.ask('POST', '/v1/volumes/deploy/info', name)
         self.settled('tank/i', 'arriving')
         self.ask('POST', '/v1/volumes/info', name)
+        self.ask('GET', '/v1/top')
         self.ask('POST', '/v1/volumes/deploy/change', {**name, 'paused': True})
         self.ask('POST', '/v1/volumes/deploy/change', {**name, 'paused': False, 'rate': '1G'})
         self.settled('tank/i')
@@ -285,6 +298,8 @@ class OpenApi(DaemonTest):
                 ('GET', '/v1/pools/zz/volumes', None, 404),
                 ('PATCH', '/v1/pools/zz', {'autotrim': True}, 404),
                 ('PATCH', '/v1/pools/zz', {'autotrim': 1}, 400),
+                ('POST', '/v1/pools/zz/trim', None, 404),
+                ('DELETE', '/v1/pools/zz/trim', None, 404),
                 ('POST', '/v1/pools/zz/export', None, 404),
                 ('POST', '/v1/pools/zz/destroy', {}, 404),
                 ('POST', '/v1/pools/zz/import', {}, 404),

@@ -94,6 +94,33 @@ class Pools(PoolTest):
         self.assertIn('volume snapshot tank/v@1', lines)
         self.assertIn('volume snapshot tank/v@1', self.done('pool', 'history', 'tank').out)
 
+    def test_trim(self):
+        """What a drive held before the pool, it need not hold any more."""
+        with open(self.a, 'wb') as file:
+            file.write(b'x' * (64 << 20))
+        self.pool()
+        self.volume()
+        self.put('tank/v', 1 << 20)
+        self.assertIsNone(self.status()['trim'])
+        self.assertNotIn('trim', self.done('pool', 'status', 'tank').out)
+        before = os.stat(self.a).st_blocks
+        self.assertEqual(self.done('pool', 'trim', 'tank', '--wait').out, '')
+        trim = self.status()['trim']
+        self.assertEqual((trim['state'], trim['failed_bytes'], trim['passed_bytes']),
+                         ('done', 0, trim['total_bytes']))
+        self.assertGreater(trim['trimmed_bytes'], 16 << 20)
+        self.assertLess(os.stat(self.a).st_blocks, before - (trim['trimmed_bytes'] >> 10))
+        self.assertIn('trim          done, ', self.done('pool', 'status', 'tank').out)
+        self.refused('pool', 'trim', 'tank', '--stop', says='under way')
+        self.refused('pool', 'trim', 'none', says='none')
+        history = self.done('pool', 'history', 'tank').out
+        self.assertIn('pool trim tank\n', history)
+        self.assertIn('trim done: %d bytes' % trim['trimmed_bytes'], history)
+        self.assertEqual(self.done('pool', 'trim', 'tank', '--json', '--wait').json['name'],
+                         'tank')
+        self.restart()
+        self.assertIsNone(self.status()['trim'])
+
     def remembered(self, number):
         self.pool('mirror', self.a, self.b)
         self.volume()

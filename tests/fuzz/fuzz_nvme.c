@@ -5,8 +5,9 @@
  * input does the same each time.
  *
  * The first byte: bit 0 mapped doorbells, bit 1 INTx only, bit 2 a drive that answers late, bit 3
- * one that fails now and then (both: later still), bit 4 one that wants aligned buffers; all of it
- * is the seed. Then operations, each a byte and its operands; what is missing reads as 0.
+ * one that fails now and then (both: later still), bit 4 one that wants aligned buffers, bit 5 one
+ * that copies by reference; all of it is the seed. Then operations, each a byte and its operands;
+ * what is missing reads as 0.
  *
  * A controller that does not come to rest after a reset is a crash as well.
  */
@@ -510,6 +511,9 @@ static void world_open(struct world *w, unsigned mode)
 	/* As with direct I/O: what is not aligned goes through bounce buffers. */
 	if (mode & 16)
 		w->device->limits.buffer_alignment_bytes = 512;
+	/* A drive without content copies by reference as well as any. */
+	if (mode & 32)
+		w->device->limits.copy_block_bytes = 512;
 	for (unsigned i = 0; i < NAMESPACES; i++)
 		ASSERT(block_channel_open(w->device, w->loop, &w->channels[i]) == 0);
 	controller_open(w, mode);

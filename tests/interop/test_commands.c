@@ -187,38 +187,6 @@ static void compare_and_write(void **state)
 	assert_memory_equal(in, new, 512);
 }
 
-/* Copy: several ranges, limits, a range beyond the end. */
-static void copy_ranges(void **state)
-{
-	struct host *host = interop_open(*state, "disk", 1);
-	struct nvme_copy_range *ranges = ram_alloc(&host->ram, RAM_PAGE);
-	uint8_t *data = ram_alloc(&host->ram, 64 * KiB);
-	struct nvme_sqe sqe = {.opcode = IO_COPY, .nsid = 1, .dw10 = 8000};
-
-	sqe.prp1 = ram_addr(&host->ram, ranges);
-	for (unsigned i = 0; i < 32 * 512; i++)
-		data[i] = (uint8_t)(i / 512 + 1);
-	assert_int_equal(rw(host, IO_WRITE, 100, 32, data), ST_OK);
-	ranges[0] = (struct nvme_copy_range){.lba = 110, .block_count = 3};
-	ranges[1] = (struct nvme_copy_range){.lba = 101, .block_count = 0};
-	ranges[2] = (struct nvme_copy_range){.lba = 120, .block_count = 7};
-	sqe.dw12 = 2;
-	assert_int_equal(host_run(host, 1, sqe, NULL), ST_OK);
-	assert_int_equal(rw(host, IO_READ, 8000, 13, data), ST_OK);
-	assert_int_equal(data[0], 11);
-	assert_int_equal(data[4 * 512], 2);
-	assert_int_equal(data[5 * 512], 21);
-	assert_int_equal(data[13 * 512 - 1], 28);
-	ranges[1].lba = INTEROP_FILE_SIZE / 512;
-	assert_int_equal(host_run(host, 1, sqe, NULL), ST_LBA_RANGE);
-	sqe.dw10 = INTEROP_FILE_SIZE / 512 - 2;
-	ranges[1].lba = 0;
-	assert_int_equal(host_run(host, 1, sqe, NULL), ST_LBA_RANGE);
-	sqe.dw12 = 0xFF;
-	assert_int_not_equal(host_run(host, 1, sqe, NULL), ST_OK);
-	interop_check_alive(host);
-}
-
 /* 72 (S): two overlapping writes in flight never mix within a block. */
 static void overlapping_writes_item_72(void **state)
 {
@@ -344,7 +312,6 @@ int main(void)
 		interop_test(deallocated_item_70),
 		interop_test(read_only_item_71),
 		interop_test(compare_and_write),
-		interop_test(copy_ranges),
 		interop_test(overlapping_writes_item_72),
 		interop_test(no_leak_h30),
 		interop_test(mix_of_512_byte_blocks),

@@ -13,7 +13,7 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TESTS = os.path.join(ROOT, 'tests')
-ITEMS = ([str(number) for number in range(1, 99)] + [f'H{number}' for number in range(1, 36)] +
+ITEMS = ([str(number) for number in range(1, 103)] + [f'H{number}' for number in range(1, 36)] +
          [f'T{number}' for number in range(1, 13)])
 REFERENCE = re.compile(r'`((?:unit|interop|api|web|guest|fuzz|sim)/[\w./-]+)(?::(\w+))?`')
 UNPROVED = 'Not survived'

@@ -9,6 +9,7 @@
 #include <quoin/base_math.h>
 
 #include "engine/checkpoint.h"
+#include "engine/copies.h"
 #include "engine/discard.h"
 #include "engine/shares.h"
 #include "engine/tables.h"
@@ -47,6 +48,7 @@ static void freeze(struct checkpointer *c)
 	c->epoch = pool->epoch;
 	pool->active = !pool->active;
 	records_begin(pool);
+	copies_freeze(pool, c->carry);
 	space_freeze(pool->space);
 	log_freeze(&pool->log, &c->start);
 	c->relogged = pool->patches_used > 0 && !(pool->barriers_off & POOL_BARRIER_LOG_RELOG);
@@ -208,8 +210,10 @@ static int steps(struct checkpointer *c)
 		return r;
 	pace_merged(&c->pace, loop_now_ns(pool->loop));
 	task_run(c);
+	if (pool->error == 0)
+		copies_run(pool);
 	if (pool->error < 0)
-		return pool->error; /* the task failed in the midst */
+		return pool->error; /* a task failed in the midst */
 	r = destroy_step(pool, DESTROY_BUDGET, &c->destroying);
 	if (r == 0)
 		r = shares_flush(pool);
@@ -256,12 +260,14 @@ static void run(struct checkpointer *c)
 	r = steps(c);
 	if (r < 0) {
 		pool_suspend(c->pool, r, "a checkpoint could not be made");
+		copies_settle(c->pool);
 		return;
 	}
 	commit(c);
 	pace_end(&c->pace, loop_now_ns(c->pool->loop));
 	c->ns_last = loop_now_ns(c->pool->loop) - began_ns;
 	waits_end(c, 0);
+	copies_settle(c->pool);
 }
 
 static void main_loop(void *arg)

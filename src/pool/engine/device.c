@@ -16,6 +16,7 @@
 #include "engine/meter.h"
 
 #define TRANSFER_MAX (1024 * 1024)
+#define COPY_MIN (1024 * 1024) /* what a checkpoint is worth */
 #define GATE_LOOK_NS (50 * NS_PER_US)
 
 _Static_assert(sizeof(struct volume_request) <= sizeof(uint64_t[BLOCK_DRIVER_WORDS]),
@@ -128,7 +129,7 @@ void request_start(struct pool *pool, struct block_request *request)
 		volume->requests++;
 	/* The volume may have shrunk while the request waited or travelled. */
 	if (volume && request->op != BLOCK_FLUSH &&
-	    !range_within(request->offset, request->length_bytes, volume->rec.size_bytes)) {
+	    !block_request_within(request, volume->rec.size_bytes)) {
 		words->result = -ENXIO;
 		request_end(request);
 		return;
@@ -143,6 +144,7 @@ void request_start(struct pool *pool, struct block_request *request)
 	case BLOCK_WRITE:
 	case BLOCK_DISCARD:
 	case BLOCK_WRITE_ZEROES:
+	case BLOCK_COPY:
 		words->parts = 1;
 		list_append(&pool->incoming, &request->node);
 		pool_work(pool);
@@ -381,6 +383,10 @@ static int open_volume(struct pool *pool, const char *name, bool read_only, stru
 	*ret = device_make(pool, volume->rec.size_bytes,
 			   read_only || volume->rec.read_only || pool->read_only);
 	(*ret)->volume = volume;
+	if (volume->rec.kind == VOLUME_PLAIN && !(*ret)->read_only) {
+		(*ret)->block.limits.copy_block_bytes = PAGE_BYTES;
+		(*ret)->block.limits.copy_min_bytes = COPY_MIN;
+	}
 	volume->open_count++;
 	return 0;
 }

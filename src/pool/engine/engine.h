@@ -9,6 +9,7 @@
  *   repair.c    blocks whose check failed               checkpoint.c, merge.c, tables.c
  *   open.c, replay.c, create.c  import and creation     verb*.c   what people ask for
  *   heart.c     says that it is in use  discard.c  of free slots  shares.c  references to blocks
+ *   copy.c, copies.c   by reference; of guests   sweep.c   trims the pool
  *
  * Truth about a block: active delta, frozen delta, tree (lookup.c is the only one who asks). A
  * checkpoint works on the `next` records; `rec` is what is committed. The home loop's thread only.
@@ -92,7 +93,10 @@ struct volume_request {
 	struct loop *loop; /* where it came from */
 	unsigned parts;	   /* outstanding, +1 while it is being split */
 	int result;
-	uint64_t at; /* split up to this byte */
+	uint64_t at;	    /* split, or copied, up to this byte */
+	struct list behind; /* of a copy: changes that wait for it; copies.c */
+	unsigned idle;	    /* the same: checkpoints in vain */
+	bool chosen;	    /* the same: by the checkpoint under way */
 	struct log_waiter waiter;
 	uint64_t seq; /* of a trim */
 	uint64_t begun_ns;
@@ -143,6 +147,7 @@ struct pool {
 	struct run *runs;
 	struct list wios_free, rios_free, runs_free;
 	struct list incoming;			 /* requests to start, in order */
+	struct list copies;			 /* requests; copies.c */
 	struct list wios_logging;		 /* written, waiting for room in the log */
 	struct list rios_waiting, reads_waiting; /* for runs, buffers; requests, for rios */
 	struct loop_task work;
@@ -168,6 +173,7 @@ struct pool {
 	struct pool_io io;
 	struct heart *heart;
 	struct discards *discards; /* NULL: nothing is discarded on the drives */
+	struct sweep *sweep;	   /* NULL: all free space never was */
 };
 
 static inline struct delta *pool_delta(struct pool *pool)

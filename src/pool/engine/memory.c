@@ -8,6 +8,7 @@
 #include <quoin/base_math.h>
 
 #include "engine/checkpoint.h"
+#include "engine/copies.h"
 #include "engine/import.h"
 
 #define DELTA_RECORDS_MIN 1024
@@ -315,6 +316,7 @@ static void work(struct loop_task *task)
 	}
 	patches_progress(pool);
 	reads_retry(pool);
+	copies_look(pool);
 	writes_process(pool);
 }
 
@@ -326,8 +328,9 @@ void pool_work(struct pool *pool)
 static void lists_init(struct pool *pool)
 {
 	struct list *const lists[] = {
-		&pool->wios_free,    &pool->rios_free,	  &pool->runs_free, &pool->incoming,
-		&pool->wios_logging, &pool->rios_waiting, &pool->repairs,   &pool->reads_waiting,
+		&pool->wios_free, &pool->rios_free,	&pool->runs_free,
+		&pool->incoming,  &pool->wios_logging,	&pool->rios_waiting,
+		&pool->repairs,	  &pool->reads_waiting, &pool->copies,
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
@@ -388,5 +391,6 @@ bool io_idle(const struct pool *pool)
 			return false;
 	}
 	return pool->writes_in_flight == 0 && pool->reads_in_flight == 0 &&
-	       list_empty(&pool->incoming) && list_empty(&pool->reads_waiting) && !pool->repairer;
+	       list_empty(&pool->incoming) && list_empty(&pool->copies) &&
+	       list_empty(&pool->reads_waiting) && !pool->repairer;
 }

@@ -58,6 +58,7 @@ static void sums_add(struct pool_io_sums *sums, enum pool_io_kind kind, uint64_t
 	sums->requests[kind]++;
 	sums->bytes[kind] += bytes;
 	sums->ns[kind] += ns;
+	sums->latency[bucket_of(ns)]++;
 }
 
 void meter_turn(struct pool *pool)

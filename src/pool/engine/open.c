@@ -10,6 +10,7 @@
 #include "engine/discard.h"
 #include "engine/heart.h"
 #include "engine/shares.h"
+#include "engine/sweep.h"
 
 struct loop *pool_loop(const struct pool *pool)
 {
@@ -401,6 +402,7 @@ static void pool_fill(struct pool *pool, const struct pool_open_params *params)
 static void pool_free(struct pool *pool)
 {
 	heart_stop(pool);
+	sweep_end(pool);
 	checkpointer_stop(pool);
 	discards_stop(pool);
 	/* It may have settled meanwhile. */
@@ -498,6 +500,7 @@ int pool_close(struct pool *pool, enum pool_closing how, struct err *err)
 	while (anything_open(pool) || !io_idle(pool))
 		fiber_sleep_ns(NS_PER_MS);
 	admin_lock(pool);
+	sweep_end(pool);
 	if (!pool->read_only && pool->error == 0)
 		r = checkpoint_wait(pool);
 	checkpointer_stop(pool);

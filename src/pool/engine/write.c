@@ -11,6 +11,7 @@
 #include <quoin/codec.h>
 
 #include "engine/checkpoint.h"
+#include "engine/copies.h"
 #include "engine/discard.h"
 
 /* --- Buffers ------------------------------------------------------------------------------- */
@@ -369,6 +370,12 @@ static bool process(struct gather *g, struct block_request *request)
 	struct volume *volume = request_words(request)->device->volume;
 	int error = 0;
 
+	if (UNLIKELY(request->op == BLOCK_COPY)) {
+		copies_take(g->pool, request);
+		return true;
+	}
+	if (UNLIKELY(!list_empty(&g->pool->copies)) && copies_delay(g->pool, request))
+		return true;
 	if (request_words(request)->at == 0 && write_held(g->pool, request))
 		return false;
 	if (request->op != BLOCK_WRITE)

@@ -49,6 +49,26 @@ static int label_io(struct raid *raid, struct drive *drive, struct page_io *io)
 	return r;
 }
 
+int raid_chunk_discard(struct raid *raid, struct drive *drive, uint32_t chunk, uint64_t offset,
+		       uint64_t length)
+{
+	struct raid_parked parked = {
+		.request = {.op = DISK_DISCARD,
+			    .offset = LABEL_BYTES + ((uint64_t)chunk << raid->chunk_shift) + offset,
+			    .length_bytes = length},
+	};
+	int r;
+
+	if (!raid_drive_online(drive))
+		return -ENODEV;
+	ASSERT_U64(offset + length, <=, UINT64_C(1) << raid->chunk_shift);
+	drive->in_flight++;
+	/* A hint, so its failure is none of the drive. */
+	r = raid_park_for(drive->channel, &parked);
+	drive->in_flight--;
+	return r;
+}
+
 int raid_label_read(struct raid *raid, struct drive *drive, uint64_t offset, void *buffer,
 		    size_t length)
 {

@@ -64,7 +64,7 @@ struct raid_io {
 	const struct iovec *iov; /* count * 4096 bytes; borrowed until done() */
 	unsigned iov_count;
 	int result;	 /* 0; -EIO...; -ENODATA: no column is on an online drive */
-	unsigned failed; /* columns that were tried and failed; bit per column */
+	unsigned failed; /* columns that were tried and failed; bit per column. Of discards, too */
 	void (*done)(struct raid_io *io);
 	struct list node; /* the caller's before submit and after done */
 	/* raid's own: */
@@ -91,6 +91,13 @@ MUST_CHECK int raid_read(struct raid *raid, uint64_t vaddr, unsigned count, unsi
 			 void *buffer);
 MUST_CHECK int raid_write(struct raid *raid, uint64_t vaddr, unsigned count, unsigned flags,
 			  const void *buffer);
+
+/*
+ * [fiber] Tells the drive that `length` bytes of a chunk, from `offset` of it on, are of no use. 0,
+ * or what it says of it.
+ */
+MUST_CHECK int raid_chunk_discard(struct raid *raid, struct drive *drive, uint32_t chunk,
+				  uint64_t offset, uint64_t length);
 
 /* Columns of the segment on online drives, bit per column. */
 unsigned raid_columns_online(const struct raid *raid, const struct segment *segment);

@@ -220,6 +220,8 @@ static void discard_ended(struct disk_request *request)
 	struct raid_leg *leg = container_of(request, struct raid_leg, request);
 
 	leg->drive->in_flight--;
+	if (request->result < 0)
+		leg->io->failed |= 1U << leg->column;
 	if (--leg->io->pending == 0)
 		finish(leg->io);
 }

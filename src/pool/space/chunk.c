@@ -20,6 +20,7 @@ int space_drives_init(struct space *space, const struct space_params *params)
 			return -EINVAL;
 		chunks->drive = params->drives[i];
 		chunks->free_count = chunks->drive.chunk_count;
+		chunks->held = SPACE_CHUNK_NONE;
 		chunks->taken = calloc(BITMAP_WORDS((size_t)chunks->drive.chunk_count) + 1,
 				       sizeof(*chunks->taken));
 		if (chunks->taken == NULL)
@@ -41,9 +42,15 @@ void space_drives_fini(struct space *space)
 
 /* --- Choosing ----------------------------------------------------------------------------- */
 
+/* Free chunks that may be given now. */
+static uint32_t open_count(const struct drive_chunks *chunks)
+{
+	return chunks->free_count - (chunks->held != SPACE_CHUNK_NONE);
+}
+
 static bool drive_open(const struct drive_chunks *chunks, unsigned group)
 {
-	return chunks->drive.usable && chunks->free_count != 0 &&
+	return chunks->drive.usable && open_count(chunks) != 0 &&
 	       (group == GROUP_ANY || chunks->drive.group == group);
 }
 
@@ -137,8 +144,13 @@ static uint32_t chunk_next(const struct drive_chunks *chunks, uint32_t from)
 static void column_set(const struct space *space, struct segment *segment, uint16_t drive,
 		       uint32_t from)
 {
-	segment->columns[segment->column_count++] = (struct segment_column){
-		.drive = drive, .chunk = chunk_next(&space->drives[drive], from)};
+	const struct drive_chunks *chunks = &space->drives[drive];
+	uint32_t chunk = chunk_next(chunks, from);
+
+	if (chunk == chunks->held)
+		chunk = chunk_next(chunks, chunk + 1);
+	segment->columns[segment->column_count++] =
+		(struct segment_column){.drive = drive, .chunk = chunk};
 }
 
 static int data_choose(const struct space *space, struct segment *segment)
@@ -173,7 +185,7 @@ static int meta_choose(const struct space *space, struct segment *segment)
 		count = drives_pick(space, GROUP_ANY, SPACE_COPIES_META, picked);
 	if (count == 0)
 		return -ENOSPC;
-	if (count < SPACE_COPIES_META && space->drives[picked[0]].free_count < SPACE_COPIES_META)
+	if (count < SPACE_COPIES_META && open_count(&space->drives[picked[0]]) < SPACE_COPIES_META)
 		return -ENOSPC;
 	for (unsigned i = 0; i < count; i++)
 		column_set(space, segment, picked[i], 0);

@@ -15,6 +15,7 @@
 #define SPACE_LANES (SPACE_GROUPS_MAX + 1)
 #define SPACE_LANE_META SPACE_GROUPS_MAX
 #define SPACE_HEAP_NONE UINT32_MAX
+#define SPACE_CHUNK_NONE UINT32_MAX
 #define MALLOC_OVERHEAD 16 /* of one allocation, at most */
 #define SPACE_SLOT_WORDS (SEGMENT_BITMAPS_MAX * BITMAP_PAGE_SLOTS / 64)
 
@@ -42,6 +43,7 @@ struct drive_chunks {
 	uint32_t free_count;
 	uint32_t data_count; /* chunks in data segments */
 	uint32_t first_free; /* chunks below are taken */
+	uint32_t held;	     /* free, and not to be given; SPACE_CHUNK_NONE: none */
 	uint64_t *taken;
 };
 

@@ -32,6 +32,20 @@ static void read_pieces(struct ramdisk *disk, const struct block_request *reques
 	}
 }
 
+static void copy_extents(struct ramdisk *disk, const struct block_request *request)
+{
+	uint64_t at = request->offset;
+
+	for (unsigned i = 0; i < request->source_count; i++) {
+		const struct block_extent *source = &request->sources[i];
+
+		memcpy(disk->data + at, disk->data + source->offset, source->length_bytes);
+		at += source->length_bytes;
+	}
+	memcpy(disk->durable + request->offset, disk->data + request->offset,
+	       request->length_bytes);
+}
+
 static void execute(struct ramdisk *disk, const struct block_request *request)
 {
 	const uint64_t at = request->offset;
@@ -51,6 +65,9 @@ static void execute(struct ramdisk *disk, const struct block_request *request)
 	case BLOCK_WRITE_ZEROES:
 		memset(disk->data + at, 0, request->length_bytes);
 		break;
+	case BLOCK_COPY:
+		copy_extents(disk, request);
+		return;
 	case BLOCK_OP_COUNT:
 		UNREACHABLE();
 	}

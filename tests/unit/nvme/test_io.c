@@ -434,66 +434,6 @@ static void test_verify(void **state)
 	harness_close(&t.h);
 }
 
-static void source_put(struct io *t, unsigned index, uint64_t slba, unsigned blocks)
-{
-	uint8_t *entry = t->data + (size_t)index * 32;
-
-	memset(entry, 0, 32);
-	le64_put(entry + 8, slba);
-	le16_put(entry + 16, (uint16_t)(blocks - 1));
-}
-
-static uint16_t copy(struct io *t, uint64_t to, unsigned ranges, uint32_t flags)
-{
-	struct harness_sqe sqe = harness_io(COPY, to, 1, t->page, t->page + 4096);
-
-	sqe.dw[12] = (ranges - 1) | flags;
-	return run(t, &sqe);
-}
-
-static void test_copy(void **state)
-{
-	struct io t;
-	uint8_t *disk;
-
-	io_open(&t);
-	disk = t.h.disk->data;
-	for (unsigned i = 0; i < 4000 * 512; i++)
-		disk[i] = (uint8_t)(i / 512 * 7 + i);
-	source_put(&t, 0, 10, 3);
-	source_put(&t, 1, 1000, 2000);
-	source_put(&t, 2, 0, 1);
-	assert_int_equal(copy(&t, 8000, 3, 0), 0);
-	assert_memory_equal(disk + 8000 * 512, disk + 10 * 512, 3 * 512);
-	assert_memory_equal(disk + 8003 * 512, disk + 1000 * 512, 2000 * 512);
-	assert_memory_equal(disk + 10003 * 512, disk, 512);
-	assert_int_equal(disk[10004 * 512], 0);
-	assert_int_equal(t.h.disk->fua_count, 0);
-	assert_int_equal(copy(&t, 8000, 1, FUA), 0);
-	assert_int_equal(t.h.disk->fua_count, 1);
-	/* Limits. */
-	assert_int_equal(copy(&t, 8000, 3, 1U << 8), INVALID_FIELD); /* format 1 */
-	assert_int_equal(copy(&t, 8000, 129, 0), 0x183 | DNR);
-	source_put(&t, 0, 0, 65536);
-	assert_int_equal(copy(&t, 8000, 1, 0), 0x183 | DNR);
-	source_put(&t, 0, 0, 20000);
-	source_put(&t, 1, 0, 20000);
-	source_put(&t, 2, 0, 20000);
-	source_put(&t, 3, 0, 20000);
-	assert_int_equal(copy(&t, 8000, 4, 0), 0x183 | DNR);
-	source_put(&t, 0, t.blocks - 1, 2);
-	assert_int_equal(copy(&t, 8000, 1, 0), LBA_RANGE);
-	source_put(&t, 0, 0, 2);
-	assert_int_equal(copy(&t, t.blocks - 1, 1, 0), LBA_RANGE);
-	assert_int_equal(copy(&t, UINT64_MAX, 1, 0), LBA_RANGE);
-	t.h.disk->fail = -EIO;
-	t.h.disk->fail_ops = 1U << BLOCK_READ;
-	assert_int_equal(copy(&t, 9000, 1, 0), 0x281);
-	t.h.disk->fail_ops = 1U << BLOCK_WRITE;
-	assert_int_equal(copy(&t, 9000, 1, 0), 0x280);
-	harness_close(&t.h);
-}
-
 static void test_bad_pieces_of_the_drive_are_bounced(void **state)
 {
 	struct io t;
@@ -620,7 +560,6 @@ int main(void)
 		cmocka_unit_test(test_flush_that_fails),
 		cmocka_unit_test(test_compare),
 		cmocka_unit_test(test_verify),
-		cmocka_unit_test(test_copy),
 		cmocka_unit_test(test_bad_pieces_of_the_drive_are_bounced),
 		cmocka_unit_test(test_h30_bounced_read_shows_no_other_data),
 		cmocka_unit_test(test_bounce_buffers_are_waited_for),

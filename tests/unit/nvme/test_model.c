@@ -14,6 +14,7 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -270,6 +271,10 @@ static void run(uint64_t seed)
 	m.random = loop_sim_random(m.h.sim);
 	m.disk = calloc(SLOTS * SLOT_BLOCKS, 512);
 	m.h.disk->mode = RAMDISK_ASYNC;
+	/* Half of them copy by reference, and half of those would rather not. */
+	m.h.disk->device.limits.copy_block_bytes = seed % 2 ? 512 : 0;
+	m.h.disk->fail = -EOPNOTSUPP;
+	m.h.disk->fail_ops = seed % 4 == 3 ? 1U << BLOCK_COPY : 0;
 	for (unsigned i = 0; i < SLOTS; i++)
 		m.slots[i].buffer = HARNESS_RAM_IOVA + (uint64_t)i * BUFFER_PAGES * HARNESS_PAGE;
 	queues_open(&m);

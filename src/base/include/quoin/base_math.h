@@ -11,6 +11,12 @@ static inline bool range_within(uint64_t offset, uint64_t length, uint64_t limit
 	return length <= limit && offset <= limit - length;
 }
 
+/* The two have something in common. Nothing wraps, whatever comes. */
+static inline bool ranges_overlap(uint64_t a, uint64_t a_length, uint64_t b, uint64_t b_length)
+{
+	return a_length > 0 && b_length > 0 && (a <= b ? b - a < a_length : a - b < b_length);
+}
+
 /* True and *ret_sum = a + b, or false when the sum does not fit. */
 MUST_CHECK static inline bool u64_add(uint64_t a, uint64_t b, uint64_t *ret_sum)
 {

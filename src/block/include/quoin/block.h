@@ -18,6 +18,11 @@
  * ordered, also when they overlap; the guest orders by waiting for completions. A flush makes
  * durable what was completed before it was submitted.
  *
+ * A copy makes blocks of the device those of another place of it, with no data moved, and is
+ * durable when it is done. Its sources add up to the length and do not overlap where it goes.
+ * -EOPNOTSUPP: not by reference, now or ever; some of it may be there. Its submitter reads and
+ * writes then.
+ *
  * What a read leaves in the buffers when it fails, and on `null` devices always, is undefined:
  * they may be untouched. Buffers that are the guest's own leak nothing then; a front end that
  * reads into a buffer of its own (bounce) and copies from it zeroes it first.
@@ -80,6 +85,9 @@ MUST_CHECK int block_refresh(struct block_device *device, struct err *err);
 /* Asserts the contract. BLOCK_GO_ON, or the result to complete the request with now. */
 MUST_CHECK int block_request_judge(const struct block_device *device,
 				   const struct block_request *request);
+
+/* What the request is about lies below `capacity_bytes`. Not for a flush. */
+bool block_request_within(const struct block_request *request, uint64_t capacity_bytes);
 
 /* Checks the contract, counts, hands to the driver. */
 static inline void block_submit(struct block_channel *channel, struct block_request *request)

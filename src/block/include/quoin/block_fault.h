@@ -6,7 +6,7 @@
  *   delay:op=flush,ms=50,jitter_us=500:null:1G                   flushes take 50 ms and a bit
  *   delay:hold:null:1G                                           requests wait for a release
  *
- * Common keys   op=read|write|flush|discard|zeroes|any (several: op=read+write; default any)
+ * Common keys   op=read|write|flush|discard|zeroes|copy|any (op=read+write; default any)
  *               offset=SIZE,length=SIZE   only requests that touch this range (flushes have none
  *               and always match); default all
  * error         errno=NAME|NUMBER (default EIO), after=N (let N matching ones pass first),

@@ -16,12 +16,18 @@ enum block_op {
 	BLOCK_FLUSH,
 	BLOCK_DISCARD,	    /* deallocate: reads as zero after if discard_zeroes, else undefined */
 	BLOCK_WRITE_ZEROES, /* reads as zero after */
+	BLOCK_COPY,	    /* by reference; only where limits.copy_block_bytes says so */
 	BLOCK_OP_COUNT,
 };
 
 enum block_flags {
 	BLOCK_FUA = 1,	 /* write, write zeroes: durable on completion */
 	BLOCK_UNMAP = 2, /* write zeroes: may release space */
+};
+
+/* A range of a device. */
+struct block_extent {
+	uint64_t offset, length_bytes;
 };
 
 struct block_limits {
@@ -33,6 +39,8 @@ struct block_limits {
 		buffer_alignment_bytes; /* of iov_base and iov_len; front ends bounce what is not */
 	uint32_t iov_max;
 	uint32_t discard_granularity_bytes; /* 0 = no discard */
+	uint32_t copy_block_bytes; /* of what a copy names, offsets and lengths; 0 = no copies */
+	uint32_t copy_min_bytes;   /* reading and writing costs less below it */
 	bool read_only;
 	bool volatile_cache; /* flush and FUA matter */
 	bool discard_zeroes; /* discarded blocks read as zero */
@@ -49,6 +57,9 @@ struct block_request {
 	uint64_t length_bytes;
 	const struct iovec *iov; /* borrowed until done() */
 	unsigned iov_count;
+	unsigned source_count;
+	const struct block_extent *sources; /* copy: what comes to `offset`, one behind another;
+					     * borrowed until done() */
 	void (*done)(struct block_request *request);
 
 	/* Set by the driver before done(): 0 or negative errno. */

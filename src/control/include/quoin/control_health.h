@@ -23,6 +23,7 @@ struct control_io_sums {
 	uint64_t errors;
 	unsigned in_flight;
 	uint64_t busy_ns; /* with any of them in flight */
+	uint32_t latency[CONTROL_IO_BUCKETS]; /* as below, of all kinds; they wrap */
 };
 
 struct control_io {
@@ -34,6 +35,13 @@ struct control_io {
 	unsigned worst_ago_min;
 	bool worst_checkpoint; /* one was under way */
 	bool worst_failed;
+};
+
+/* An image that arrives; see struct control_deploy_info. */
+struct control_deploy_health {
+	char name[CONTROL_NAME_MAX + 1]; /* of the volume, without the pool's */
+	const char *state;
+	uint64_t image_bytes, here_bytes, fetched_bytes, verified_bytes, verify_bytes, rate;
 };
 
 struct control_pool_health {
@@ -48,6 +56,8 @@ struct control_pool_health {
 	bool near_full;
 	uint64_t
 		full_in_s; /* when guests have all, if they go on as in the last hours; 0 = never */
+	unsigned deploy_count;
+	struct control_deploy_health deploys[CONTROL_DEPLOYS_MAX];
 };
 
 struct control_volume_health {

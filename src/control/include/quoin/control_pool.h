@@ -54,6 +54,11 @@ MUST_CHECK int control_pool_destroy(struct control *control, const char *name, b
 MUST_CHECK int control_pool_set(struct control *control, const char *name,
 				const struct control_pool_set *set, struct err *err);
 
+/* Tells the drives of all space that is free, in the background; control_pool_info() has how far it
+ * is. -EBUSY, -ENOTSUP (no drive takes it). `stop`: ends it; -ENOENT: none is under way. */
+MUST_CHECK int control_pool_trim(struct control *control, const char *name, bool stop,
+				 struct err *err);
+
 /* Up to `max` lines from *cursor on, which moves behind them; start with 0. */
 MUST_CHECK int control_pool_history(struct control *control, const char *name,
 				    struct control_page *page,

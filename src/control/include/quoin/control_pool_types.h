@@ -59,6 +59,12 @@ struct control_drive_info {
 	uint64_t size_bytes, read_errors, write_errors, check_errors;
 };
 
+/* Of all free space, once; see quoin/pool_trim.h. */
+struct control_pool_trim {
+	const char *state; /* "none" since the import, "running", "done", "stopped" */
+	uint64_t total_bytes, passed_bytes, trimmed_bytes, failed_bytes, began_s, ended_s;
+};
+
 struct control_pool_info {
 	char name[CONTROL_NAME_MAX + 1];
 	uint8_t guid[16];
@@ -76,9 +82,10 @@ struct control_pool_info {
 	uint64_t checkpoint, created_s, replayed_records;
 	uint64_t held_writes, held_ns; /* back, while checkpoints ran, since the import */
 	uint64_t read_errors, write_errors, check_errors, healed;
-	uint64_t bad_blocks; /* reads since the import that no copy could serve */
+	uint64_t bad_blocks;	 /* reads since the import that no copy could serve */
 	uint64_t refused_writes; /* of guests, for want of space, since the import */
-	uint64_t lost_bytes; /* used by nobody, as metadata was damaged */
+	uint64_t lost_bytes;	 /* used by nobody, as metadata was damaged */
+	struct control_pool_trim trim;
 	unsigned drive_count;
 	struct control_drive_info drives[CONTROL_DRIVES_MAX]; /* of a failed one: paths only */
 };

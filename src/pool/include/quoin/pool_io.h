@@ -19,6 +19,7 @@ struct pool_io_sums {
 	uint64_t errors;
 	unsigned in_flight;
 	uint64_t busy_ns; /* with any request in flight */
+	uint32_t latency[POOL_IO_BUCKETS]; /* of all kinds; they wrap */
 };
 
 /* The slowest request that ended in a minute. */
