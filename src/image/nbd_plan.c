@@ -26,12 +26,19 @@
 #include <unistd.h>
 
 #include <jansson.h>
+#include <linux/capability.h>
 #include <linux/fs.h>
 
 #include <quoin/base_clock.h>
 #include <quoin/base_text.h>
 
 #define INFO_MAX (64 * 1024) /* bytes of what qemu-img says */
+
+/* As root too they only read what they are told to. Threads reserve much address space. */
+static const struct child_sandbox server_sandbox = {
+	.capabilities = UINT64_C(1) << CAP_DAC_READ_SEARCH, .memory_bytes = 16 * GiB};
+static const struct child_sandbox info_sandbox = {
+	.capabilities = UINT64_C(1) << CAP_DAC_READ_SEARCH, .memory_bytes = 2 * GiB, .cpu_s = 30};
 
 static bool has_prefix(const char *text, const char *prefix)
 {
@@ -101,7 +108,12 @@ static int socket_make(struct nbd_source *source, const char *name, char **ret_p
 static int serve(struct nbd_source *source, const char *name, const char *package,
 		 const char *const *argv, char **ret_path)
 {
-	struct child_params params = {.argv = argv, .package = package};
+	struct child_params params = {.argv = argv,
+				      .package = package,
+				      .stdin_fd = -1,
+				      .stdout_fd = -1,
+				      .words = true,
+				      .sandbox = &server_sandbox};
 	CLEANUP_FD int fd = -1;
 	char *path = NULL;
 	int r = socket_dir_make(source);
@@ -241,8 +253,14 @@ static int format_find(struct nbd_source *source, const char *original)
 		original ? xasprintf("nbd+unix:///?socket=%s", original) : xstrdup(source->text);
 	const char *const argv[] = {"qemu-img",	     "info", "--force-share",
 				    "--output=json", uri,    NULL};
-	const struct child_params params = {
-		.argv = argv, .listen_fd = -1, .output = true, .package = "qemu-utils"};
+	const struct child_params params = {.argv = argv,
+					    .package = "qemu-utils",
+					    .stdin_fd = -1,
+					    .stdout_fd = -1,
+					    .listen_fd = -1,
+					    .output = true,
+					    .words = true,
+					    .sandbox = &info_sandbox};
 	struct child child;
 	struct text output;
 	int r = child_start(&child, &params, &source->err);
