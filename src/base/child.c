@@ -7,7 +7,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
@@ -20,8 +19,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <quoin/base_child.h>
 #include <quoin/base_text.h>
+
+#include "sandbox.h"
 
 #define LISTEN_FD 3 /* sd_listen_fds(3) */
 #define HIGH_FD 16  /* ours are moved up here, out of the child's way */
@@ -73,42 +73,6 @@ static void signals_reset(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static int limit_set(int resource, uint64_t value)
-{
-	const struct rlimit limit = {value, value};
-	struct rlimit now;
-
-	if (getrlimit(resource, &now) < 0)
-		return -1;
-	/* Who is lower than that already stays there. */
-	return now.rlim_max < value ? 0 : setrlimit(resource, &limit);
-}
-
-static int capabilities_keep(uint64_t kept)
-{
-	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
-
-	if (syscall(SYS_capget, &header, data) < 0)
-		return -1;
-	for (unsigned i = 0; i < ARRAY_SIZE(data); i++) {
-		data[i].permitted &= (uint32_t)(kept >> (32 * i));
-		data[i].effective = data[i].permitted;
-		data[i].inheritable = 0;
-	}
-	/* Without new privileges, exec gives root no more than these. */
-	return (int)syscall(SYS_capset, &header, data);
-}
-
-static int sandbox_enter(const struct child_sandbox *sandbox)
-{
-	if (limit_set(RLIMIT_FSIZE, 0) < 0 ||
-	    (sandbox->memory_bytes > 0 && limit_set(RLIMIT_AS, sandbox->memory_bytes) < 0) ||
-	    (sandbox->cpu_s > 0 && limit_set(RLIMIT_CPU, sandbox->cpu_s) < 0))
-		return -1;
-	return capabilities_keep(sandbox->capabilities);
-}
-
 static int files_arrange(const struct birth *birth)
 {
 	unsigned first = LISTEN_FD;
@@ -131,7 +95,7 @@ NO_RETURN static void child_main(struct birth *birth)
 	if (getppid() != birth->parent)
 		_exit(127);
 	signals_reset();
-	if (setsid() < 0 || limit_set(RLIMIT_CORE, 0) < 0 ||
+	if (setsid() < 0 || sandbox_limit(RLIMIT_CORE, 0) < 0 ||
 	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || files_arrange(birth) < 0 ||
 	    (params->sandbox && sandbox_enter(params->sandbox) < 0))
 		give_up(birth);

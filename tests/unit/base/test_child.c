@@ -27,6 +27,8 @@
 #define OUTPUT_MAX 4096
 #define LONG_MS 60000
 
+static const char *probe; /* tests/unit/base/child_probe.c, built */
+
 /* All that a script prints, run with a limit. */
 static const char *script_run(const char *script, const struct child_sandbox *sandbox, int *ret_r,
 			      int *ret_status)
@@ -323,7 +325,79 @@ static void a_sandbox_has_limits(void **state)
 	assert_int_equal(status, 0);
 }
 
-int main(void)
+/*
+ * What the probe finds, in sandboxes without sockets, with local ones, and with those of the
+ * Internet. Only the last one may open /dev/null.
+ */
+static const struct {
+	const char *name;
+	const char *in[3];
+} findings[] = {
+	{"read", {"yes", "yes", "yes"}},   {"thread", {"yes", "yes", "yes"}},
+	{"fork", {"yes", "yes", "yes"}},   {"signal-self", {"yes", "yes", "yes"}},
+	{"null", {"no", "no", "yes"}},	   {"write", {"no", "no", "no"}},
+	{"make", {"no", "no", "no"}},	   {"remove", {"no", "no", "no"}},
+	{"trace", {"no", "no", "no"}},	   {"signal-parent", {"no", "no", "no"}},
+	{"mount", {"no", "no", "no"}},	   {"namespace", {"no", "no", "no"}},
+	{"unshare", {"no", "no", "no"}},   {"keys", {"no", "no", "no"}},
+	{"bpf", {"no", "no", "no"}},	   {"local-socket", {"no", "yes", "no"}},
+	{"internet", {"no", "no", "yes"}},
+};
+
+static const char *probe_run(const struct child_sandbox *sandbox)
+{
+	char name[] = "/tmp/quoin-child-XXXXXX";
+	const int fd = mkstemp(name);
+	char script[512];
+	const char *text;
+	int status;
+	int r;
+
+	assert_true(fd >= 0);
+	close(fd);
+	snprintf(script, sizeof(script), "exec %s %s", probe, name);
+	text = script_run(script, sandbox, &r, &status);
+	unlink(name);
+	assert_int_equal(r, 0);
+	assert_int_equal(status, 0);
+	return text;
+}
+
+static bool found(const char *text, const char *name, const char *what)
+{
+	char line[64];
+
+	snprintf(line, sizeof(line), "%s %s\n", name, what);
+	return strstr(text, line) != NULL;
+}
+
+static void a_sandbox_keeps_its_child_in(void **state)
+{
+	static const enum child_sockets kinds[] = {CHILD_SOCKETS_NONE, CHILD_SOCKETS_LOCAL,
+						   CHILD_SOCKETS_INTERNET};
+	static const char *const free_to[] = {"write", "make", "signal-parent", "local-socket",
+					      "internet"};
+	const char *missing = child_sandbox_missing();
+	const char *text = probe_run(NULL);
+
+	/* Who is in none can do these, whoever we are. */
+	for (size_t i = 0; i < ARRAY_SIZE(free_to); i++)
+		assert_true(found(text, free_to[i], "yes"));
+	if (missing)
+		skip();
+	for (size_t kind = 0; kind < ARRAY_SIZE(kinds); kind++) {
+		const struct child_sandbox sandbox = {.sockets = kinds[kind],
+						      .opens_null = kind == 2};
+
+		text = probe_run(&sandbox);
+		for (size_t i = 0; i < ARRAY_SIZE(findings); i++)
+			if (!found(text, findings[i].name, findings[i].in[kind]))
+				fail_msg("kind %zu: %s is not %s:\n%s", kind, findings[i].name,
+					 findings[i].in[kind], text);
+	}
+}
+
+int main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nothing_of_ours),
@@ -336,7 +410,12 @@ int main(void)
 		cmocka_unit_test(a_socket_is_handed_over),
 		cmocka_unit_test(a_sandbox_has_few_capabilities),
 		cmocka_unit_test(a_sandbox_has_limits),
+		cmocka_unit_test(a_sandbox_keeps_its_child_in),
 	};
+
+	if (argc != 2)
+		return 2;
+	probe = argv[1];
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -30,8 +30,13 @@ struct child {
 	size_t words_length;
 };
 
-/* What a child is left with. It writes to no file. */
+/* Which sockets a child may make and connect; those that it is given it may use. */
+enum child_sockets { CHILD_SOCKETS_NONE, CHILD_SOCKETS_LOCAL, CHILD_SOCKETS_INTERNET };
+
+/* What a child is left with. It reads files, writes none, and signals nobody but itself. */
 struct child_sandbox {
+	enum child_sockets sockets;
+	bool opens_null;       /* for writing: /dev/null alone, where there is Landlock */
 	uint64_t capabilities; /* a bit each; it keeps those that we have */
 	uint64_t memory_bytes; /* of address space; 0 = no limit */
 	unsigned cpu_s;	       /* processor time; 0 = no limit */
@@ -50,6 +55,9 @@ struct child_params {
 	unsigned timeout_ms;
 	const atomic_bool *stop; /* ends it within 100 ms; may be NULL */
 };
+
+/* What the kernel does not offer, or we may not use, of what makes sandboxes; NULL = nothing. */
+const char *child_sandbox_missing(void);
 
 /* -ENOPKG: the program of a package is not there. */
 MUST_CHECK int child_start(struct child *child, const struct child_params *params, struct err *err);
