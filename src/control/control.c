@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include <quoin/base_assert.h>
+#include <quoin/base_child.h>
 #include <quoin/base_log.h>
 #include <quoin/base_size.h>
 #include <quoin/base_text.h>
@@ -249,6 +250,17 @@ static int open_all(struct control *control, const struct control_params *params
 	return r;
 }
 
+static void sandbox_look(void)
+{
+	const char *missing = child_sandbox_missing();
+
+	if (missing)
+		log_warning(
+			"programs that read images run without %s: this kernel does not offer it, "
+			"or forbids it to us",
+			missing);
+}
+
 int control_new(const struct control_params *params, struct control **ret_control, struct err *err)
 {
 	struct control *control = xcalloc(1, sizeof(*control));
@@ -261,6 +273,7 @@ int control_new(const struct control_params *params, struct control **ret_contro
 	control_board_init(&control->board);
 	control->runtime_dir = xstrdup(params->runtime_dir);
 	image_opener_nbd(&control->pools.opener, control->runtime_dir);
+	sandbox_look();
 	control->test_volumes = params->test_volumes;
 	control->memory_bytes =
 		params->memory_bytes ? params->memory_bytes : CONTROL_MEMORY_DEFAULT;

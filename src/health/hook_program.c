@@ -8,7 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "process.h"
+#include <quoin/base_child.h>
 
 /* The event as a file, at its beginning. */
 static int stdin_make(const char *json)
@@ -25,15 +25,8 @@ static int stdin_make(const char *json)
 	return fd;
 }
 
-static int outcome(const struct hook_try *try, int r, int status, struct err *err)
+static int outcome(const struct hook_try *try, int status, struct err *err)
 {
-	if (r == -ETIMEDOUT)
-		return err_set(err, r, "%.100s did not end within %u s", try->where,
-			       try->timeout_ms / 1000);
-	if (r == -ECANCELED)
-		return err_set(err, r, "%.100s was stopped", try->where);
-	if (r < 0)
-		return err_set(err, r, "%.100s cannot be run: %s", try->where, strerror(-r));
 	if (WIFSIGNALED(status))
 		return err_set(err, -EIO, "%.100s was ended by signal %d", try->where,
 			       WTERMSIG(status));
@@ -48,15 +41,17 @@ int hook_program_run(const struct hook_try *try, struct err *err)
 				    health_severity_word(health_event_severity(try->event->type)),
 				    try->event->object, NULL};
 	CLEANUP_FD int stdin_fd = stdin_make(try->json);
-	const struct process process = {.argv = argv,
-					.stdin_fd = stdin_fd,
-					.stdout_fd = -1,
-					.timeout_ms = try->timeout_ms,
-					.stop = try->stop};
+	const struct child_params params = {.argv = argv,
+					    .stdin_fd = stdin_fd,
+					    .stdout_fd = -1,
+					    .listen_fd = -1,
+					    .timeout_ms = try->timeout_ms,
+					    .stop = try->stop};
 	int status = 0;
-	int r = stdin_fd;
+	int r;
 
-	if (r >= 0)
-		r = process_run(&process, &status);
-	return outcome(try, r, status, err);
+	if (stdin_fd < 0)
+		return err_set(err, stdin_fd, "no memory for an event: %s", strerror(-stdin_fd));
+	r = child_run(&params, &status, err);
+	return r < 0 ? r : outcome(try, status, err);
 }

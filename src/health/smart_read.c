@@ -17,9 +17,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <quoin/base_child.h>
 #include <quoin/base_text.h>
 
-#include "process.h"
 #include "smart_nvme.h"
 
 /* --- smartctl ------------------------------------------------------------------------------------
@@ -54,17 +54,21 @@ static int smartctl_run(const struct smart_source *source, const char *const *ar
 {
 	CLEANUP_FD int fd = output_make();
 	CLEANUP_FREE char *bytes = NULL;
-	const struct process process = {
-		.argv = argv, .stdin_fd = -1, .stdout_fd = fd, .timeout_ms = source->timeout_ms};
+	const struct child_params params = {.argv = argv,
+					    .package = "smartmontools",
+					    .stdin_fd = -1,
+					    .stdout_fd = fd,
+					    .listen_fd = -1,
+					    .timeout_ms = source->timeout_ms};
 	size_t length = 0;
 	int status = 0;
-	int r = fd < 0 ? fd : process_run(&process, &status);
+	int r;
 
-	if (r == -ENOENT)
-		return err_set(err, r, "there is no %s: install smartmontools", argv[0]);
+	if (fd < 0)
+		return err_set(err, fd, "no memory for what %s says: %s", argv[0], strerror(-fd));
+	r = child_run(&params, &status, err);
 	if (r < 0)
-		return err_set(err, r, "%s: %s", argv[0],
-			       r == -ETIMEDOUT ? "it did not end in time" : strerror(-r));
+		return r;
 	bytes = output_read(fd, &length);
 	if (length == 0)
 		return err_set(err, -EIO, "%s printed nothing, and ended with %d", argv[0],

@@ -26,12 +26,24 @@
 #include <unistd.h>
 
 #include <jansson.h>
+#include <linux/capability.h>
 #include <linux/fs.h>
 
 #include <quoin/base_clock.h>
 #include <quoin/base_text.h>
 
 #define INFO_MAX (64 * 1024) /* bytes of what qemu-img says */
+
+#define READ_ANY (UINT64_C(1) << CAP_DAC_READ_SEARCH) /* as root too they only read */
+
+/* A program that serves an export. */
+struct server {
+	const char *name; /* of its socket */
+	const char *package;
+	const char *const *argv;
+	enum child_sockets sockets; /* that it needs, besides its own */
+	bool opens_null;	    /* nbdkit does, in place of its standard output */
+};
 
 static bool has_prefix(const char *text, const char *prefix)
 {
@@ -98,17 +110,26 @@ static int socket_make(struct nbd_source *source, const char *name, char **ret_p
 }
 
 /* A child that serves an export on a new socket, whose path it returns. */
-static int serve(struct nbd_source *source, const char *name, const char *package,
-		 const char *const *argv, char **ret_path)
+static int serve(struct nbd_source *source, const struct server *server, char **ret_path)
 {
-	struct child_params params = {.argv = argv, .package = package};
+	/* Its threads reserve much address space. */
+	const struct child_sandbox sandbox = {.sockets = server->sockets,
+					      .opens_null = server->opens_null,
+					      .capabilities = READ_ANY,
+					      .memory_bytes = 16 * GiB};
+	struct child_params params = {.argv = server->argv,
+				      .package = server->package,
+				      .stdin_fd = -1,
+				      .stdout_fd = -1,
+				      .words = true,
+				      .sandbox = &sandbox};
 	CLEANUP_FD int fd = -1;
 	char *path = NULL;
 	int r = socket_dir_make(source);
 
 	if (r < 0)
 		return r;
-	fd = socket_make(source, name, &path);
+	fd = socket_make(source, server->name, &path);
 	if (fd < 0)
 		return fd;
 	params.listen_fd = fd;
@@ -131,7 +152,14 @@ static int nbdkit_start(struct nbd_source *source, char **ret_path)
 		"--threads=4", http ? "curl" : "file", what,	     http ? "timeout=30" : NULL,
 		NULL};
 
-	return serve(source, "original", "nbdkit", argv, ret_path);
+	const struct server server = {.name = "original",
+				      .package = "nbdkit",
+				      .argv = argv,
+				      .opens_null = true,
+				      .sockets =
+					      http ? CHILD_SOCKETS_INTERNET : CHILD_SOCKETS_NONE};
+
+	return serve(source, &server, ret_path);
 }
 
 /* For qemu: where the file itself is. Commas are doubled in its options. */
@@ -160,7 +188,13 @@ static int qemu_start(struct nbd_source *source, const char *original, char **re
 		"qemu-nbd",	 "--read-only",	 "--shared=4", "--cache=writeback",
 		"--aio=threads", "--image-opts", options,      NULL};
 
-	return serve(source, "disk", "qemu-utils", argv, ret_path);
+	const struct server server = {.name = "disk",
+				      .package = "qemu-utils",
+				      .argv = argv,
+				      .sockets =
+					      original ? CHILD_SOCKETS_LOCAL : CHILD_SOCKETS_NONE};
+
+	return serve(source, &server, ret_path);
 }
 
 /* --- What it is
@@ -239,10 +273,21 @@ static int format_find(struct nbd_source *source, const char *original)
 	/* Another program may have it open. */
 	CLEANUP_FREE char *uri =
 		original ? xasprintf("nbd+unix:///?socket=%s", original) : xstrdup(source->text);
+	const struct child_sandbox sandbox = {.sockets = original ? CHILD_SOCKETS_LOCAL
+								  : CHILD_SOCKETS_NONE,
+					      .capabilities = READ_ANY,
+					      .memory_bytes = 2 * GiB,
+					      .cpu_s = 30};
 	const char *const argv[] = {"qemu-img",	     "info", "--force-share",
 				    "--output=json", uri,    NULL};
-	const struct child_params params = {
-		.argv = argv, .listen_fd = -1, .output = true, .package = "qemu-utils"};
+	const struct child_params params = {.argv = argv,
+					    .package = "qemu-utils",
+					    .stdin_fd = -1,
+					    .stdout_fd = -1,
+					    .listen_fd = -1,
+					    .output = true,
+					    .words = true,
+					    .sandbox = &sandbox};
 	struct child child;
 	struct text output;
 	int r = child_start(&child, &params, &source->err);

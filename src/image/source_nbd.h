@@ -11,10 +11,9 @@
 
 #include <libnbd.h>
 
+#include <quoin/base_child.h>
 #include <quoin/image_source.h>
 #include <quoin/loop_fiber.h>
-
-#include "child.h"
 
 #define NBD_CHILDREN_MAX 2
 #define NBD_OPEN_MS 10000  /* for one step of opening */

@@ -292,7 +292,7 @@ static void smartctl_is_missing(void **state)
 {
 	struct err err;
 
-	assert_int_equal(ask(*state, NULL, 10000, &err), -ENOENT);
+	assert_int_equal(ask(*state, NULL, 10000, &err), -ENOPKG);
 	assert_non_null(strstr(err.text, "install smartmontools"));
 }
 
