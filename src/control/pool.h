@@ -13,6 +13,7 @@
 #include <quoin/image_deploy.h>
 #include <quoin/pool.h>
 
+#include "errand.h"
 #include "forecast.h"
 #include "host.h"
 #include "object.h"
@@ -58,12 +59,16 @@ struct control_pool {
 	struct health_events *events;			   /* borrowed */
 	struct control_board *board;			   /* the same */
 	struct image_deploy *deploys[CONTROL_DEPLOYS_MAX]; /* the home loop's; NULL = free */
+	struct image_watcher watcher;			   /* of all of them */
+	atomic_bool deploys_changed;
+	struct control_errand *errand; /* borrowed */
 };
 
 struct control_pools {
 	struct control_workers *workers; /* borrowed */
 	struct health_events *events;	 /* the same */
 	struct control_board *board;	 /* the same */
+	struct control_errand *errand;	 /* the same */
 	struct control_host host;
 	struct image_opener opener;
 	unsigned count;

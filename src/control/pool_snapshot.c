@@ -12,6 +12,7 @@
 
 #include "pool.h"
 #include "pool_use.h"
+#include "sources.h"
 
 #define LOOK_MAX 1024 /* snapshots looked at for one page, so that it ends soon */
 #define YIELD_EVERY 64
@@ -142,6 +143,10 @@ static void history_names(struct text *t, const char *const *names, unsigned cou
 /* Those of exports and copies are destroyed when nobody watches. */
 static int name_check(const char *snapshot, struct err *err)
 {
+	const int r = control_source_name_check(snapshot, err);
+
+	if (r < 0)
+		return r;
 	if (strncmp(snapshot, CONTROL_EXPORT_SNAPSHOT, strlen(CONTROL_EXPORT_SNAPSHOT)) != 0 &&
 	    strncmp(snapshot, CONTROL_COPY_NAME, strlen(CONTROL_COPY_NAME)) != 0)
 		return 0;

@@ -8,4 +8,7 @@
 /* "arriving, 37% (1.1G of 3.0G) at 7.9M/s, 0:04:02 left". The caller frees it. */
 char *deploy_words(const json_t *deploy);
 
+/* How it is read, where that is not at any place: "in order, 3M of 12M: ..."; NULL. The same. */
+char *deploy_access_words(const json_t *deploy);
+
 #endif

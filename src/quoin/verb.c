@@ -59,7 +59,7 @@ static const struct verb_option volume_create_options[] = {
 };
 
 static const struct verb_option volume_deploy_options[] = {
-	{"from", "SOURCE", "a path, http://, https://, nbd://, or POOL/NAME@SNAP of the same pool"},
+	{"from", "SOURCE", "a path, http://, https://, nbd://, POOL/NAME or POOL/NAME@SNAP"},
 	{"size", "N", "of the volume (default: the image's)"},
 	{"mode", "MODE", "online (default): usable at once; first: when all of it is here"},
 	{"sha256", "DIGEST", "what the image file must have"},

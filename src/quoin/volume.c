@@ -56,12 +56,16 @@ int verb_volume_list(struct invocation *in)
 static void deploy_print(const json_t *deploy)
 {
 	CLEANUP_FREE char *words = NULL;
+	CLEANUP_FREE char *access = NULL;
 
 	if (!json_is_object(deploy))
 		return;
 	words = deploy_words(deploy);
 	show_line("image", "%s", words);
 	show_line("from", "%s", show_text(deploy, "source"));
+	access = deploy_access_words(deploy);
+	if (access)
+		show_line("read", "%s", access);
 }
 
 static void info_print(const json_t *volume)

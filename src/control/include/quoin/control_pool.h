@@ -93,7 +93,7 @@ MUST_CHECK int control_volume_promote(struct control *control, const char *name,
 
 /*
  * The source is opened in the background: ask for what becomes of it. A snapshot of the same pool
- * is cloned at once. -EEXIST, -EINVAL.
+ * is cloned at once, a volume of it copied by reference. -EEXIST, -EINVAL.
  */
 MUST_CHECK int control_deploy_start(struct control *control,
 				    const struct control_deploy_params *params, struct err *err);

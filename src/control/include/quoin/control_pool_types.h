@@ -76,9 +76,9 @@ struct control_pool_info {
 	uint64_t checkpoint, created_s, replayed_records;
 	uint64_t held_writes, held_ns; /* back, while checkpoints ran, since the import */
 	uint64_t read_errors, write_errors, check_errors, healed;
-	uint64_t bad_blocks; /* reads since the import that no copy could serve */
+	uint64_t bad_blocks;	 /* reads since the import that no copy could serve */
 	uint64_t refused_writes; /* of guests, for want of space, since the import */
-	uint64_t lost_bytes; /* used by nobody, as metadata was damaged */
+	uint64_t lost_bytes;	 /* used by nobody, as metadata was damaged */
 	unsigned drive_count;
 	struct control_drive_info drives[CONTROL_DRIVES_MAX]; /* of a failed one: paths only */
 };
@@ -132,9 +132,11 @@ struct control_volume_copy {
 };
 /* With this begin the names of what a copy makes on its way. */
 #define CONTROL_COPY_NAME "quoin-copy."
+/* With this those of the snapshots that are made to be read by another pool. */
+#define CONTROL_SOURCE_SNAPSHOT "quoin-deploy."
 struct control_deploy_params {
 	const char *name;	 /* "POOL/NAME", to be made */
-	const char *source;	 /* an absolute path, http(s)://, nbd://, or "POOL/NAME@SNAP" */
+	const char *source;	 /* an absolute path, http(s)://, nbd://, or "POOL/NAME[@SNAP]" */
 	uint64_t size_bytes;	 /* 0 = the image's */
 	bool first;		 /* not attached before all of it is here and right */
 	const char *sha256;	 /* of the original, 64 hexadecimal digits; NULL */
@@ -157,6 +159,10 @@ struct control_deploy_info {
 	char source[CONTROL_SOURCE_MAX + 1];
 	uint64_t image_bytes, here_bytes, fetched_bytes, verified_bytes, verify_bytes;
 	uint64_t rate_limit, rate_now; /* bytes a second */
+	/* "random", "sequential", "staged"; NULL = it is not known (yet). */
+	const char *access;
+	uint64_t original_bytes, passed_bytes; /* in order, or staged */
+	bool again;			       /* in order, and not for the first time */
 };
 
 struct control_volume_info {
