@@ -223,6 +223,6 @@ json_t *api_snapshot_encode(const struct control_snapshot_info *info)
 	    {"unique_bytes", number(info->unique_bytes)},
 	    {"written_bytes", number(info->written_bytes)},
 	    {"counted", json_boolean(info->counted)}, {"clones", json_integer(info->clone_count)},
-	    {"holds", holds});
+	    {"holds", holds}, {"template", json_boolean(info->template)});
 	return json;
 }

@@ -284,6 +284,14 @@ int verb_snapshot_release(struct invocation *in)
 	return send_body(in, "/v1/snapshots/release", two_named(in, "name", "tag"), EXIT_DONE);
 }
 
+int verb_snapshot_set(struct invocation *in)
+{
+	json_t *body = words_named(in, "name", in->arguments[0]);
+	int status = body ? property_put(property_snapshot, in->arguments[1], body) : EXIT_USAGE;
+
+	return send_body(in, "/v1/snapshots/set", body, status);
+}
+
 int verb_snapshot_rename(struct invocation *in)
 {
 	return send_body(in, "/v1/snapshots/rename", two_named(in, "name", "new_name"), EXIT_DONE);

@@ -321,6 +321,32 @@ class Pools(DeployTest):
         for words, why in ((('--rate', '1M'), 'no rate'), (('--size', '4M'), 'larger --size')):
             self.refused('volume', 'deploy', 'tub/x', '--from', 'tub/src', *words, says=why)
 
+    def test_templates(self):
+        self.done('volume', 'snapshot', 'tub/src@1')
+        self.done('snapshot', 'hold', 'tub/src@1', 'mine')
+        self.done('snapshot', 'set', 'tub/src@1', 'template=on')
+        self.done('snapshot', 'set', 'tub/src@1', 'template=on')
+        self.done('snapshot', 'release', 'tub/src@1', 'mine')
+        for round_number in range(2):
+            listed = self.done('snapshot', 'list', 'tub', '--json').json['snapshots'][0]
+            self.assertEqual((listed['template'], listed['holds']), (True, []))
+            self.assertRegex(self.done('snapshot', 'list', 'tub').out, r'tub/src@1 .* yes +-')
+            self.done('volume', 'deploy', 'tub/v', '--from', 'tub/src@1', '--size', '20M')
+            info = self.done('volume', 'info', 'tub/v', '--json').json
+            self.assertEqual((info['origin'], info['size_bytes']), ('tub/src@1', 20 * MIB))
+            self.done('volume', 'destroy', 'tub/v')
+            for words in (('snapshot', 'destroy', 'tub/src@1'),
+                          ('volume', 'destroy', 'tub/src', '-r')):
+                self.refused(*words, says='is a template')
+            if round_number == 0:
+                self.stop(signal.SIGKILL)
+                self.start()
+        self.refused('snapshot', 'release', 'tub/src@1', 'quoin:template', says="pool's own")
+        self.refused('snapshot', 'set', 'tub/src@3', 'template=off', says='no such snapshot')
+        self.refused('snapshot', 'set', 'tub/src@1', 'template=maybe', code=2, says='on or off')
+        self.done('snapshot', 'set', 'tub/src@1', 'template=off')
+        self.done('snapshot', 'destroy', 'tub/src@1')
+
 
 if __name__ == '__main__':
     main()

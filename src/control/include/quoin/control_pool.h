@@ -128,5 +128,7 @@ MUST_CHECK int control_snapshot_hold(struct control *control, const char *name, 
 				     struct err *err);
 MUST_CHECK int control_snapshot_release(struct control *control, const char *name, const char *tag,
 					struct err *err);
+MUST_CHECK int control_snapshot_template(struct control *control, const char *name, bool on,
+					 struct err *err);
 
 #endif

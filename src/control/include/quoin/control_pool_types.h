@@ -187,7 +187,8 @@ struct control_snapshot_info {
 	uint64_t referenced_bytes, unique_bytes, written_bytes;
 	unsigned clone_count, hold_count;
 	char holds[CONTROL_HOLDS_MAX][CONTROL_TAG_MAX + 1];
-	bool counted; /* false: newer than the last checkpoint, numbers are not there yet */
+	bool template; /* volumes are made of it; not destroyed while it is one */
+	bool counted;  /* false: newer than the last checkpoint, numbers are not there yet */
 };
 
 #endif
