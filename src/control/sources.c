@@ -113,6 +113,18 @@ void control_sources_fini(struct control_sources *sources)
 /* --- On the shelf, and off it ------------------------------------------------------------------
  */
 
+/* Of a snapshot that is too new to be counted, what its volume has is not less. */
+static uint64_t volume_data(const struct pool_args *args)
+{
+	CLEANUP_FREE char *name = xstrdup(args->name);
+	struct pool_volume_info info;
+
+	name[strcspn(name, "@")] = '\0';
+	if (pool_volume_find(args->pool, name, &info) < 0)
+		return 0;
+	return info.referenced_bytes + info.pending_blocks * 4096;
+}
+
 static int device_open(struct pool_args *args)
 {
 	struct control_source *item = args->out;
@@ -125,7 +137,7 @@ static int device_open(struct pool_args *args)
 	at = (size_t)snprintf(item->identity, sizeof(item->identity), "snapshot ");
 	for (size_t i = 0; i < sizeof(info.guid); i++, at += 2)
 		snprintf(item->identity + at, sizeof(item->identity) - at, "%02x", info.guid[i]);
-	item->data_bytes = info.counted ? info.referenced_bytes : 0;
+	item->data_bytes = info.counted ? info.referenced_bytes : volume_data(args);
 	return pool_device_open(args->pool, args->name, true, &item->device, args->err);
 }
 

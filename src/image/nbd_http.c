@@ -142,18 +142,15 @@ bool nbd_http_perform(struct nbd_http *http, CURLcode *ret_code)
 	return true;
 }
 
-int nbd_http_wait(struct nbd_http *http)
+void nbd_http_wait(struct nbd_http *http)
 {
 	const struct nbd_source *source = http->source;
 	struct curl_waitfd wake = {.fd = source->wake_fd, .events = CURL_WAIT_POLLIN};
 	uint64_t count;
 
-	if (atomic_load(&source->stop))
-		return -ECANCELED;
 	curl_multi_poll(http->multi, &wake, 1, NBD_LOOK_MS, NULL);
 	if (wake.revents && read(source->wake_fd, &count, sizeof(count)) < 0)
 		ASSERT(errno == EAGAIN || errno == EINTR);
-	return atomic_load(&source->stop) ? -ECANCELED : 0;
 }
 
 void nbd_http_identity(const struct nbd_http *http, uint64_t size_bytes,
@@ -196,8 +193,10 @@ int nbd_http_head(struct nbd_source *source, struct nbd_http_head *ret_head, str
 		return err_set(err, r, "%s: out of memory", source->text);
 	curl_easy_setopt(http.easy, CURLOPT_NOBODY, 1L);
 	curl_easy_setopt(http.easy, CURLOPT_TIMEOUT_MS, (long)NBD_OPEN_MS);
-	while (r == 0 && !nbd_http_perform(&http, &code))
-		r = nbd_http_wait(&http);
+	while (r == 0 && !nbd_http_perform(&http, &code)) {
+		nbd_http_wait(&http);
+		r = atomic_load(&source->stop) ? -ECANCELED : 0;
+	}
 	r = r < 0 ? err_set(err, r, "%s: it was given up", source->text)
 		  : nbd_http_judge(&http, code, err);
 	if (r == 0)

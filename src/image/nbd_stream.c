@@ -135,6 +135,10 @@ static int more(struct nbd_stream *stream, struct err *err)
 	CURLcode code = CURLE_OK;
 
 	for (;;) {
+		/* A server that is quick leaves nothing to wait for. */
+		if (atomic_load(&stream->http.source->stop))
+			return err_set(err, -ECANCELED, "%s: it was given up",
+				       stream->http.source->text);
 		if (stream->paused) {
 			stream->paused = false;
 			curl_easy_pause(stream->http.easy, CURLPAUSE_CONT);
@@ -148,9 +152,7 @@ static int more(struct nbd_stream *stream, struct err *err)
 		if (clock_now_ms(CLOCK_MONOTONIC) - start_ms > NBD_STALL_MS)
 			return err_set(err, -ETIMEDOUT, "%s: nothing came for %d s",
 				       stream->http.source->text, NBD_STALL_MS / 1000);
-		if (nbd_http_wait(&stream->http) < 0)
-			return err_set(err, -ECANCELED, "%s: it was given up",
-				       stream->http.source->text);
+		nbd_http_wait(&stream->http);
 	}
 }
 

@@ -30,8 +30,8 @@ void nbd_http_close(struct nbd_http *http);
 /* Moves what can be moved now. True when the request has ended. */
 bool nbd_http_perform(struct nbd_http *http, CURLcode *ret_code);
 
-/* Until something can be moved, or for NBD_LOOK_MS. -ECANCELED: the source is to stop. */
-MUST_CHECK int nbd_http_wait(struct nbd_http *http);
+/* Until something can be moved, or the source is to stop, or for NBD_LOOK_MS. */
+void nbd_http_wait(struct nbd_http *http);
 
 /* What an answer says of the version of the file. */
 void nbd_http_identity(const struct nbd_http *http, uint64_t size_bytes,

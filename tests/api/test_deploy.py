@@ -18,7 +18,8 @@ class Deploy(DeployTest):
         self.arrives(raw, raw)
         for form, options in (('qcow2', ()), ('qcow2', ('-o', 'compat=0.10')), ('qcow2', ('-c',)),
                               ('vmdk', ()), ('vmdk', ('-o', 'subformat=streamOptimized')),
-                              ('vhdx', ()), ('vdi', ())):
+                              ('vmdk', ('-o', 'subformat=monolithicFlat')),
+                              ('vhdx', ()), ('vhdx', ('-o', 'subformat=fixed')), ('vdi', ())):
             with self.subTest(form=form, options=options):
                 self.arrives(self.convert(raw, form, *options), raw)
 
@@ -31,6 +32,9 @@ class Deploy(DeployTest):
                 with open(odd, 'wb') as file:
                     file.write(self.random.randbytes(size))
                 self.arrives(odd, odd)
+        # Formats count in sectors.
+        odd = self.raw(size=3 * MIB + 512)
+        self.arrives(self.convert(odd, 'qcow2'), odd)
 
     def test_a_larger_volume(self):
         raw = self.raw()
@@ -228,6 +232,15 @@ class Deploy(DeployTest):
         with open(qcow2, 'r+b') as file:
             file.seek(40)  # where the L1 table is
             file.write(b'\xff' * 8)
+        none = self.path('none.qcow2')
+        subprocess.run(['qemu-img', 'create', '-q', '-f', 'qcow2', none, '0'], check=True)
+        cut = []
+        for form in ('vmdk', 'vhdx', 'vdi'):
+            image = self.convert(raw, form)
+            cut.append(image)
+            os.truncate(image, 200)
+        web = self.web(ranges=False)
+        web.claim = 1 << 40
         sparse = self.disk('large', 1 << 30)
         with open(sparse, 'r+b') as file:
             for at in range(0, 1 << 30, 64 << 20):
@@ -242,7 +255,10 @@ class Deploy(DeployTest):
                 (('--from', 'http://name.invalid/x'), 'name.invalid'),
                 (('--from', 'nbd://127.0.0.1:9/'), 'refused'),
                 (('--from', qcow2), 'L1'),
+                (('--from', none), 'is empty'),
+                *((('--from', image), image) for image in cut),
                 (('--from', sparse), 'available'),
+                (('--from', web.url('raw')), 'available'),
                 (('--from', raw, '--size', '8M'), 'larger --size'),
                 (('--from', raw, '--size', '4097'), '4096'),
                 (('--from', raw, '--sha256', 'abc'), '64 hexadecimal'),
