@@ -450,16 +450,19 @@ static int destroy(struct control *control, struct control_pool *pool, bool forc
 int control_pool_destroy(struct control *control, const char *name, bool force, struct err *err)
 {
 	struct control_pool *pool = NULL;
+	uint8_t guid[16];
 	int r = control_pools_get(&control->pools, name, &pool, err);
 
 	if (r < 0)
 		return r;
+	memcpy(guid, pool->guid, sizeof(guid));
 	r = destroy(control, pool, force, err);
 	if (r < 0) {
 		err_prefix(err, "pool \"%s\" is not destroyed", name);
 		return r;
 	}
 	log_info("pool \"%s\" destroyed", name);
+	control_sources_forget(control, guid);
 	control_drives_update(control);
 	control_board_remove(&control->board, name);
 	health_events_add(control->events, HEALTH_POOL_DESTROYED, name, "its drives are free");

@@ -243,35 +243,41 @@ static bool needed(const struct needs *needs, const char *name)
 /* --- Snapshots of ours -------------------------------------------------------------------------
  */
 
-static void to_print(const struct control_pool *to, char text[TO_DIGITS + 1])
+static void to_print(const uint8_t guid[16], char text[TO_DIGITS + 1])
 {
 	for (size_t i = 0; i < TO_DIGITS / 2; i++)
-		snprintf(text + 2 * i, 3, "%02x", to->guid[i]);
+		snprintf(text + 2 * i, 3, "%02x", guid[i]);
 }
 
+struct sweep {
+	const struct control *control;
+	const struct needs *needs;
+	const uint8_t *gone; /* guid of a pool that there is no more; NULL */
+};
+
 /* Of ours, and its reader's pool is here: then `needs` has all that may still want it. */
-static bool judged(const struct control *control, const char *name)
+static bool judged(const struct sweep *sweep, const char *name)
 {
+	const struct control_pools *pools = &sweep->control->pools;
 	const char *at = strchr(name, '@');
 	char to[TO_DIGITS + 1];
 
 	if (!at || strncmp(at + 1, CONTROL_SOURCE_SNAPSHOT, strlen(CONTROL_SOURCE_SNAPSHOT)) != 0)
 		return false;
 	at += 1 + strlen(CONTROL_SOURCE_SNAPSHOT);
-	for (unsigned i = 0; i < control->pools.count; i++) {
-		const struct control_pool *pool = control->pools.pools[i];
+	if (sweep->gone) {
+		to_print(sweep->gone, to);
+		return strncmp(at, to, TO_DIGITS) == 0;
+	}
+	for (unsigned i = 0; i < pools->count; i++) {
+		const struct control_pool *pool = pools->pools[i];
 
-		to_print(pool, to);
+		to_print(pool->guid, to);
 		if (pool->pool && !pool->read_only && strncmp(at, to, TO_DIGITS) == 0)
 			return true;
 	}
 	return false;
 }
-
-struct sweep {
-	const struct control *control;
-	const struct needs *needs;
-};
 
 static int sweep_pool(struct pool_args *args)
 {
@@ -284,7 +290,7 @@ static int sweep_pool(struct pool_args *args)
 		char name[CONTROL_OBJECT_MAX + 1];
 
 		snprintf(name, sizeof(name), "%s/%s", args->owner->name, info.name);
-		if (judged(sweep->control, info.name) && !needed(sweep->needs, name) &&
+		if (judged(sweep, info.name) && !needed(sweep->needs, name) &&
 		    pool_snapshot_destroy(args->pool, info.name, &why) < 0)
 			log_warning("%s, made to be read by another pool, is not destroyed: %s",
 				    name, why.text);
@@ -292,9 +298,9 @@ static int sweep_pool(struct pool_args *args)
 	return 0;
 }
 
-static void snapshots_sweep(struct control *control, const struct needs *needs)
+static void snapshots_sweep(struct control *control, const struct needs *needs, const uint8_t *gone)
 {
-	const struct sweep sweep = {.control = control, .needs = needs};
+	const struct sweep sweep = {.control = control, .needs = needs, .gone = gone};
 	struct pool_args args = {.verb = sweep_pool, .in = &sweep};
 
 	for (unsigned i = 0; i < control->pools.count; i++) {
@@ -327,7 +333,7 @@ static void readers_wake(struct control *control)
 	}
 }
 
-void control_sources_tend(struct control *control)
+static void tend(struct control *control, const uint8_t *gone)
 {
 	struct control_sources *sources = &control->sources;
 	struct needs needs;
@@ -348,8 +354,18 @@ void control_sources_tend(struct control *control)
 		if (!needed(&needs, sources->items[i - 1]->name))
 			take_off(sources, i - 1);
 	}
-	snapshots_sweep(control, &needs);
+	snapshots_sweep(control, &needs, gone);
 	free(needs.names);
+}
+
+void control_sources_tend(struct control *control)
+{
+	tend(control, NULL);
+}
+
+void control_sources_forget(struct control *control, const uint8_t guid[16])
+{
+	tend(control, guid);
 }
 
 static int snapshot_make(struct pool_args *args)
@@ -368,7 +384,7 @@ int control_source_ready(struct control *control, const struct pool_object *from
 	int r = 0;
 
 	random_system_fill(&number, sizeof(number));
-	to_print(to, reader);
+	to_print(to->guid, reader);
 	if (from->object.snapshot[0] != '\0')
 		inner = xstrdup(from->name);
 	else

@@ -55,6 +55,9 @@ MUST_CHECK int control_source_ready(struct control *control, const struct pool_o
 /* Puts on the shelf what is needed and can be had, and takes off it what is not needed any more. */
 void control_sources_tend(struct control *control);
 
+/* The same, and what was made for the pool of this guid, which was destroyed, goes. */
+void control_sources_forget(struct control *control, const uint8_t guid[16]);
+
 /* -EBUSY when something of the pool is needed. */
 MUST_CHECK int control_sources_unused(struct control *control, const char *pool, struct err *err);
 

@@ -311,6 +311,11 @@ class Pools(DeployTest):
         self.until('arriving')
         self.done('volume', 'cancel', 'tank/v')
         wait_for(lambda: self.snapshots() == [])
+        # Nor does it stay for a pool that there is no more.
+        self.done('volume', 'deploy', 'tank/v', '--from', 'tub/src', '--rate', '64K')
+        self.assertEqual(len(self.snapshots()), 1)
+        self.done('pool', 'destroy', 'tank', '--force')
+        self.assertEqual(self.snapshots(), [])
 
     def test_the_same_pool(self):
         self.done('volume', 'deploy', 'tub/copy', '--from', 'tub/src', '--size', '20M')
