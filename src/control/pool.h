@@ -174,6 +174,9 @@ MUST_CHECK int control_pool_object(struct control_pools *pools, const char *name
 MUST_CHECK int control_pool_ask(struct control_pools *pools, enum pool_object_kind kind,
 				struct pool_args *args);
 
+/* A verb: the bytes of the volume or snapshot args->name into args->value. -ENOENT. */
+MUST_CHECK int control_size_find(struct pool_args *args);
+
 /*
  * [fiber of the home loop] Destroys the snapshots whose names after the '@' begin so, which `maker`
  * (such as "a copy") left when the daemon ended under it. What cannot be destroyed is told.

@@ -308,25 +308,6 @@ static int deploy(struct control *control, const struct control_deploy_params *p
 /* --- From pools --------------------------------------------------------------------------------
  */
 
-static int size_find(struct pool_args *args)
-{
-	struct pool_snapshot_info snapshot;
-	struct pool_volume_info volume;
-	int r;
-
-	if (strchr(args->name, '@')) {
-		r = pool_snapshot_find(args->pool, args->name, &snapshot);
-		args->value = r == 0 ? snapshot.size_bytes : 0;
-	} else {
-		r = pool_volume_find(args->pool, args->name, &volume);
-		args->value = r == 0 ? volume.params.size_bytes : 0;
-	}
-	return r < 0 ? err_set(args->err, r,
-			       "there is no %s %s: see quoin volume list and quoin snapshot list",
-			       strchr(args->name, '@') ? "snapshot" : "volume", args->name)
-		     : 0;
-}
-
 /*
  * From the pool itself nothing need arrive: a snapshot is cloned, a volume copied by reference, so
  * that neither is bound to the other.
@@ -335,7 +316,7 @@ static int same_pool(struct control *control, const struct control_deploy_params
 		     const struct pool_object *from, struct err *err)
 {
 	const struct control_volume_copy copy = {.from = params->source, .to = params->name};
-	struct pool_args args = {.verb = size_find, .name = from->name, .err = err};
+	struct pool_args args = {.verb = control_size_find, .name = from->name, .err = err};
 	int r;
 
 	if (params->sha256 || params->digest_list || params->rate_bytes)
@@ -343,6 +324,8 @@ static int same_pool(struct control *control, const struct control_deploy_params
 			       "what comes from the same pool takes no digests and no rate: it is "
 			       "here at once");
 	r = control_pool_call(from->pool, &args);
+	if (r < 0)
+		err_prefix(err, "%.150s", params->source);
 	if (r == 0 && params->size_bytes > 0 && params->size_bytes < args.value)
 		r = err_set(err, -EFBIG, "%s has %" PRIu64 " bytes: give a larger --size, or none",
 			    params->source, args.value);
@@ -359,13 +342,14 @@ static int same_pool(struct control *control, const struct control_deploy_params
 static int other_pool(struct control *control, const struct control_deploy_params *params,
 		      const struct pool_object *from, struct pool_object *to, struct err *err)
 {
-	struct pool_args args = {.verb = size_find, .name = from->name, .err = err};
+	struct pool_args args = {.verb = control_size_find, .name = from->name, .err = err};
 	CLEANUP_FREE char *source = NULL;
 	/* Also, that it is there. */
 	int r = control_pool_call(from->pool, &args);
 
-	if (r == 0)
-		r = control_source_ready(control, from, to->pool, &source, err);
+	if (r < 0)
+		return err_prefix(err, "%.150s", params->source);
+	r = control_source_ready(control, from, to->pool, &source, err);
 	if (r >= 0)
 		r = deploy(control, params, to, source, err);
 	/* A snapshot that was made for it is of no use. */

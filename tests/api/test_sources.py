@@ -277,7 +277,7 @@ class Pools(DeployTest):
                 wait_for(lambda: self.snapshots() == ['tub/src@s'])
         # Nothing is held any more.
         self.done('volume', 'destroy', 'tub/src', '-r')
-        for source, why in (('tub/none', 'no volume none'), ('tub/src@s', 'no snapshot'),
+        for source, why in (('tub/none', 'tub/none: there is no such'), ('tub/src@s', 'no such'),
                             ('none/src', 'no pool'), ('what is this', 'no source')):
             self.refused('volume', 'deploy', 'tank/v', '--from', source, says=why)
 

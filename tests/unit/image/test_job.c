@@ -133,21 +133,30 @@ static void faults_cost_time_alone(void **state)
 				    : 0);
 }
 
+/* Stopped, and begun again: how much is here. */
+static uint64_t half_way(struct test *t)
+{
+	struct job_progress progress;
+
+	t->record.rate_bytes = 2 * MiB;
+	begin(t);
+	fiber_sleep_ns(1500 * NS_PER_MS);
+	job_progress(t->rig.job, &progress);
+	assert_false(progress.again);
+	rig_stop(&t->rig);
+	assert_int_equal(rig_start(&t->rig), 0);
+	job_progress(t->rig.job, &progress);
+	assert_true(progress.here_bytes >= MiB && progress.here_bytes < RIG_IMAGE);
+	return progress.here_bytes;
+}
+
 static void comes_back(void *arg)
 {
 	struct test *t = arg;
 	uint64_t here;
-	struct job_progress progress;
 
-	t->record.rate_bytes = 2 * MiB;
 	t->rig.plan.no_extents = true;
-	begin(t);
-	fiber_sleep_ns(1500 * NS_PER_MS);
-	rig_stop(&t->rig);
-	assert_int_equal(rig_start(&t->rig), 0);
-	job_progress(t->rig.job, &progress);
-	here = progress.here_bytes;
-	assert_true(here >= MiB && here < RIG_IMAGE);
+	here = half_way(t);
 	t->rig.source_bytes = 0;
 	assert_int_equal(job_rate_set(t->rig.job, 0), 0);
 	rig_wait_done(&t->rig);
@@ -205,18 +214,7 @@ static void begins_again(void *arg)
 	uint64_t here;
 	uint64_t writes;
 
-	t->record.rate_bytes = 2 * MiB;
-	begin(t);
-	fiber_sleep_ns(1500 * NS_PER_MS);
-	job_progress(t->rig.job, &progress);
-	assert_int_equal(progress.access, IMAGE_SEQUENTIAL);
-	assert_false(progress.again);
-	rig_stop(&t->rig);
-	/* What was read before counts, and its digest. */
-	assert_int_equal(rig_start(&t->rig), 0);
-	job_progress(t->rig.job, &progress);
-	here = progress.here_bytes;
-	assert_true(here >= MiB && here < RIG_IMAGE);
+	here = half_way(t);
 	writes = volume_writes(t);
 	t->rig.source_bytes = 0;
 	assert_int_equal(job_rate_set(t->rig.job, 0), 0);
@@ -227,6 +225,7 @@ static void begins_again(void *arg)
 		if (progress.passed_bytes < here)
 			assert_int_equal(volume_writes(t), writes);
 	} while (progress.passed_bytes < here);
+	assert_int_equal(progress.access, IMAGE_SEQUENTIAL);
 	assert_true(progress.again);
 	rig_wait_done(&t->rig);
 	assert_int_equal(t->rig.source_bytes, RIG_IMAGE);
