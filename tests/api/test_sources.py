@@ -99,7 +99,7 @@ class InOrder(DeployTest):
     def test_formats_are_staged(self):
         web = self.web(ranges=False)
         raw = self.raw()
-        for form in ('qcow2', 'vmdk', 'vhdx', 'vdi'):
+        for form in ('qcow2', 'vhdx'):
             with self.subTest(form=form):
                 image = self.convert(raw, form)
                 self.done('volume', 'deploy', 'tank/v', '--from', web.url(f'image.{form}'),
@@ -109,13 +109,22 @@ class InOrder(DeployTest):
                 self.done('volume', 'destroy', 'tank/v')
                 self.assertEqual(self.staged(), [])
         web.sent = 0
-        result = self.quoin('volume', 'deploy', 'tank/v', '--from', web.url('image.vdi'),
+        result = self.quoin('volume', 'deploy', 'tank/v', '--from', web.url('image.vhdx'),
                             '--sha256', '0' * 64)
         self.assertIn('does not have the SHA-256', result.err)
         self.assertLess(web.sent, os.path.getsize(image) * 1.1)
         self.assertEqual((self.staged(), self.done('volume', 'list', '--json').json['volumes']),
                          ([], []))
         self.no_children()
+        # With byte ranges nothing need be staged, but for one reading in the place of two.
+        web = self.web()
+        image = self.convert(raw, 'qcow2')
+        self.done('volume', 'deploy', 'tank/v', '--from', web.url('image.qcow2'), '--mode',
+                  'first', '--sha256', self.sha256(image))
+        self.same(self.read(self.target()), raw)
+        # What qemu-img looks at comes on top.
+        self.assertLess(web.sent, os.path.getsize(image) * 1.4)
+        self.assertEqual(self.staged(), [])
 
     def test_staging_can_be_watched_given_up_and_killed(self):
         web = self.web(ranges=False)
@@ -143,17 +152,6 @@ class InOrder(DeployTest):
         result = self.quoin('volume', 'deploy', 'tank/v', '--from', web.url('image.qcow2'))
         self.assertIn('are free there', result.err)
         self.assertEqual(len(result.err.splitlines()), 1)
-
-    def test_one_reading_for_sum_and_disk(self):
-        web = self.web()
-        raw = self.raw()
-        image = self.convert(raw, 'qcow2')
-        self.done('volume', 'deploy', 'tank/v', '--from', web.url('image.qcow2'), '--mode',
-                  'first', '--sha256', self.sha256(image))
-        self.same(self.read(self.target()), raw)
-        # What qemu-img looks at comes on top.
-        self.assertLess(web.sent, os.path.getsize(image) * 1.4)
-        self.assertEqual(self.staged(), [])
 
 
 class Others(DeployTest):
@@ -188,8 +186,6 @@ class Others(DeployTest):
             with self.subTest(source=source):
                 self.refused('volume', 'deploy', 'tank/v', '--from', source, says=why)
 
-    def test_an_nbd_server_that_is_killed_comes_back(self):
-        raw = self.raw()
         port = self.free_port()
         words = ('nbdkit', '-f', '-r', '-i', '127.0.0.1', '-p', str(port), 'file', raw)
         child = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
@@ -262,8 +258,8 @@ class Pools(DeployTest):
         self.done('volume', 'deploy', 'tub/src', '--from', self.raw_path, '--wait')
 
     def snapshots(self, pool='tub'):
-        return [one['name'] for one in
-                self.done('snapshot', 'list', pool, '--json').json['snapshots']]
+        answer = self.request('POST', '/v1/snapshots/list', {'name': pool})[1]
+        return [one['name'] for one in answer['snapshots']]
 
     def test_volumes_and_snapshots_of_another_pool(self):
         self.done('volume', 'snapshot', 'tub/src@s')
@@ -317,7 +313,7 @@ class Pools(DeployTest):
         self.done('pool', 'destroy', 'tank', '--force')
         self.assertEqual(self.snapshots(), [])
 
-    def test_the_same_pool(self):
+    def test_the_same_pool_and_templates(self):
         self.done('volume', 'deploy', 'tub/copy', '--from', 'tub/src', '--size', '20M')
         info = self.done('volume', 'info', 'tub/copy', '--json').json
         self.assertEqual((info['origin'], info['size_bytes']), (None, 20 * MIB))
@@ -325,8 +321,8 @@ class Pools(DeployTest):
         self.assertEqual(self.snapshots(), [])
         for words, why in ((('--rate', '1M'), 'no rate'), (('--size', '4M'), 'larger --size')):
             self.refused('volume', 'deploy', 'tub/x', '--from', 'tub/src', *words, says=why)
-
-    def test_templates(self):
+        self.done('target', 'destroy', 't')
+        self.done('volume', 'destroy', 'tub/copy')
         self.done('volume', 'snapshot', 'tub/src@1')
         self.done('snapshot', 'hold', 'tub/src@1', 'mine')
         self.done('snapshot', 'set', 'tub/src@1', 'template=on')

@@ -179,11 +179,9 @@ static void an_image_is_read_in_order(void **state)
 {
 	const struct fake_plan plan = {.in_order = true};
 
-	for (uint64_t seed = 1; seed <= 3; seed++) {
-		run(arrives, seed, &plan, 0);
-		run(arrives, seed, &plan, RECORD_SHA256);
-		run(arrives, seed, &plan, RECORD_DIGESTS);
-	}
+	run(arrives, 1, &plan, 0);
+	run(arrives, 2, &plan, RECORD_SHA256);
+	run(arrives, 3, &plan, RECORD_DIGESTS);
 }
 
 /* The fake source fails a test that reads from it anywhere else. */
@@ -192,7 +190,7 @@ static void it_begins_again_after_faults(void **state)
 	const struct fake_plan plan = {
 		.fail = 60, .die = 30, .stall = 20, .open_fails = 300, .in_order = true};
 
-	for (uint64_t seed = 1; seed <= 12; seed++)
+	for (uint64_t seed = 1; seed <= 6; seed++)
 		run(arrives_over_faults, seed, &plan,
 		    seed % 3 == 0   ? RECORD_SHA256
 		    : seed % 3 == 1 ? RECORD_DIGESTS
@@ -239,7 +237,6 @@ static void a_restart_begins_again_and_rewrites_nothing(void **state)
 
 	run(begins_again, 1, &plan, 0);
 	run(begins_again, 2, &plan, RECORD_SHA256);
-	run(begins_again, 3, &plan, RECORD_DIGESTS);
 }
 
 static void guest_is_ahead(void *arg)
