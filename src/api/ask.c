@@ -58,6 +58,7 @@ static const struct ask_field fields[] = {
 	{"rate", ASK_RATE, KIND_SIZE, AT(rate), INT64_MAX},
 	{"first", ASK_FIRST, KIND_BOOL, AT(first), 0},
 	{"paused", ASK_PAUSED, KIND_BOOL, AT(paused), 0},
+	{"template", ASK_TEMPLATE, KIND_BOOL, AT(template), 0},
 };
 
 static int text_decode(const struct ask_field *f, const json_t *value, const char **at,

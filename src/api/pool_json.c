@@ -195,7 +195,10 @@ json_t *api_deploy_encode(const struct control_deploy_info *info)
 	    {"fetched_bytes", number(info->fetched_bytes)},
 	    {"verified_bytes", number(info->verified_bytes)},
 	    {"verify_bytes", number(info->verify_bytes)}, {"rate_limit", number(info->rate_limit)},
-	    {"rate", number(info->rate_now)}, {"eta_s", eta(info)});
+	    {"rate", number(info->rate_now)}, {"eta_s", eta(info)},
+	    {"access", info->access ? json_string(info->access) : json_null()},
+	    {"original_bytes", number(info->original_bytes)},
+	    {"passed_bytes", number(info->passed_bytes)}, {"again", json_boolean(info->again)});
 	return json;
 }
 
@@ -237,6 +240,6 @@ json_t *api_snapshot_encode(const struct control_snapshot_info *info)
 	    {"unique_bytes", number(info->unique_bytes)},
 	    {"written_bytes", number(info->written_bytes)},
 	    {"counted", json_boolean(info->counted)}, {"clones", json_integer(info->clone_count)},
-	    {"holds", holds});
+	    {"holds", holds}, {"template", json_boolean(info->template)});
 	return json;
 }

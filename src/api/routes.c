@@ -265,6 +265,8 @@ static const struct route routes[] = {
 	 ASK_NAME | ASK_TAG},
 	{"POST", "/v1/snapshots/release", api_snapshot_release, true, 200, ASK_NAME | ASK_TAG,
 	 ASK_NAME | ASK_TAG},
+	{"POST", "/v1/snapshots/set", api_snapshot_set, true, 200, ASK_NAME | ASK_TEMPLATE,
+	 ASK_NAME | ASK_TEMPLATE},
 	{"POST", "/v1/snapshots/rename", api_snapshot_rename, true, 204, ASK_NAME | ASK_NEW_NAME,
 	 ASK_NAME | ASK_NEW_NAME},
 };

@@ -76,6 +76,7 @@ int api_snapshots_create(struct call *call, struct err *err);
 int api_snapshots_destroy(struct call *call, struct err *err);
 int api_snapshot_hold(struct call *call, struct err *err);
 int api_snapshot_release(struct call *call, struct err *err);
+int api_snapshot_set(struct call *call, struct err *err);
 int api_snapshot_rename(struct call *call, struct err *err);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include <quoin/api_json.h>
 #include <quoin/base_log.h>
+#include <quoin/control.h>
 
 static void refuse(struct api_job *job)
 {
@@ -26,20 +27,45 @@ static void run(struct api_verbs *verbs, struct api_job *job)
 	log_debug("%s %s: %u", job->request.method, job->request.path, job->reply.status);
 }
 
+/* In any thread. */
+static void on_errand(void *data)
+{
+	struct api_verbs *verbs = data;
+
+	pthread_mutex_lock(&verbs->lock);
+	verbs->errands = true;
+	pthread_cond_signal(&verbs->work);
+	pthread_mutex_unlock(&verbs->lock);
+}
+
+/* With the lock held, which is let go meanwhile. */
+static void errands_run(struct api_verbs *verbs)
+{
+	verbs->errands = false;
+	pthread_mutex_unlock(&verbs->lock);
+	pthread_mutex_lock(&verbs->running);
+	control_errands_run(verbs->context.control);
+	pthread_mutex_unlock(&verbs->running);
+	pthread_mutex_lock(&verbs->lock);
+}
+
 static void *thread_main(void *arg)
 {
 	struct api_verbs *verbs = arg;
 
 	pthread_mutex_lock(&verbs->lock);
 	while (!verbs->stopping || !list_empty(&verbs->jobs)) {
-		struct list *node = list_pop(&verbs->jobs);
+		struct list *node;
 		struct api_job *job;
 		bool stopping;
 
-		if (!node) {
+		if (verbs->errands && !verbs->stopping)
+			errands_run(verbs);
+		node = list_pop(&verbs->jobs);
+		if (!node && !verbs->stopping && !verbs->errands)
 			pthread_cond_wait(&verbs->work, &verbs->lock);
+		if (!node)
 			continue;
-		}
 		job = container_of(node, struct api_job, node);
 		stopping = verbs->stopping;
 		pthread_mutex_unlock(&verbs->lock);
@@ -67,6 +93,8 @@ int api_verbs_start(struct api_verbs *verbs, const struct api_context *context)
 	r = pthread_create(&verbs->thread, NULL, thread_main, verbs);
 	if (r == 0)
 		pthread_setname_np(verbs->thread, "verbs");
+	if (r == 0)
+		control_on_errand(context->control, on_errand, verbs);
 	return -r;
 }
 
@@ -89,6 +117,7 @@ void api_verbs_add(struct api_verbs *verbs, struct api_job *job)
 
 void api_verbs_stop(struct api_verbs *verbs)
 {
+	control_on_errand(verbs->context.control, NULL, NULL);
 	pthread_mutex_lock(&verbs->lock);
 	verbs->stopping = true;
 	pthread_cond_signal(&verbs->work);

@@ -23,9 +23,10 @@ struct api_verbs {
 	struct api_context context;
 	pthread_t thread;
 	pthread_mutex_t running; /* held while a verb runs */
-	pthread_mutex_t lock;	 /* of the two below */
+	pthread_mutex_t lock;	 /* of all below */
 	pthread_cond_t work;
 	struct list jobs;
+	bool errands; /* `control` has something to do that nobody asked for */
 	bool stopping;
 };
 

@@ -206,6 +206,14 @@ int api_snapshot_release(struct call *call, struct err *err)
 	return r < 0 ? r : answer_snapshot(call, call->ask->name, err);
 }
 
+int api_snapshot_set(struct call *call, struct err *err)
+{
+	const struct api_ask *ask = call->ask;
+	int r = control_snapshot_template(call->control, ask->name, ask->template, err);
+
+	return r < 0 ? r : answer_snapshot(call, ask->name, err);
+}
+
 int api_snapshot_rename(struct call *call, struct err *err)
 {
 	return control_snapshot_rename(call->control, call->ask->name, call->ask->new_name, err);

@@ -3,10 +3,12 @@
  * The list of targets, and its life with the daemon: restored at start, saved after each change,
  * freed at the end.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <quoin/base_assert.h>
 #include <quoin/base_child.h>
@@ -229,6 +231,23 @@ static int memory_check(uint64_t bytes, struct err *err)
 		       size_format(bytes, text));
 }
 
+/* What a daemon that was killed left there is of no use to anybody. */
+static int staging_make(const char *path, struct err *err)
+{
+	const int r = control_directory_make(path, err);
+	DIR *dir = r == 0 ? opendir(path) : NULL;
+	const struct dirent *entry;
+
+	while (dir && (entry = readdir(dir)) != NULL) {
+		if (strncmp(entry->d_name, "image-", 6) == 0 &&
+		    unlinkat(dirfd(dir), entry->d_name, 0) == 0)
+			log_info("%s/%s, half of an image, is gone", path, entry->d_name);
+	}
+	if (dir)
+		closedir(dir);
+	return r;
+}
+
 static int open_all(struct control *control, const struct control_params *params, struct err *err)
 {
 	int r = memory_check(params->memory_bytes, err);
@@ -239,6 +258,8 @@ static int open_all(struct control *control, const struct control_params *params
 		r = control_events_open(control, params, err);
 	if (r == 0)
 		r = control_directory_make(params->runtime_dir, err);
+	if (r == 0)
+		r = staging_make(control->staging_dir, err);
 	if (r == 0)
 		r = restore(control, err);
 	if (r == 0)
@@ -264,6 +285,7 @@ static void sandbox_look(void)
 int control_new(const struct control_params *params, struct control **ret_control, struct err *err)
 {
 	struct control *control = xcalloc(1, sizeof(*control));
+	struct image_opener outside;
 	int r;
 
 	control->state.directory_fd = -1;
@@ -272,7 +294,11 @@ int control_new(const struct control_params *params, struct control **ret_contro
 	control->pools.board = &control->board;
 	control_board_init(&control->board);
 	control->runtime_dir = xstrdup(params->runtime_dir);
-	image_opener_nbd(&control->pools.opener, control->runtime_dir);
+	control->staging_dir = xasprintf("%s/staging", params->state_dir);
+	image_opener_nbd(&outside, control->runtime_dir, control->staging_dir);
+	control_errand_init(&control->errand);
+	control_sources_init(&control->sources, &control->errand, &outside, &control->pools.opener);
+	control->pools.errand = &control->errand;
 	sandbox_look();
 	control->test_volumes = params->test_volumes;
 	control->memory_bytes =
@@ -284,6 +310,7 @@ int control_new(const struct control_params *params, struct control **ret_contro
 	}
 	control_events_started(control);
 	control_pools_start(control);
+	control_sources_tend(control);
 	run_all(control);
 	*ret_control = control;
 	return 0;
@@ -322,6 +349,9 @@ void control_free(struct control *control)
 	control_events_close(control);
 	control_board_fini(&control->board);
 	control_state_close(&control->state);
+	control_sources_fini(&control->sources);
+	control_errand_fini(&control->errand);
+	free(control->staging_dir);
 	free(control->runtime_dir);
 	free(control);
 }

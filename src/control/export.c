@@ -114,30 +114,10 @@ static void *thread_main(void *arg)
 	return NULL;
 }
 
-static int size_find(struct pool_args *args)
-{
-	struct pool_volume_info volume;
-	struct pool_snapshot_info snapshot;
-	int r;
-
-	if (strchr(args->name, '@')) {
-		r = pool_snapshot_find(args->pool, args->name, &snapshot);
-		args->value = r == 0 ? snapshot.size_bytes : 0;
-	} else {
-		r = pool_volume_find(args->pool, args->name, &volume);
-		args->value = r == 0 ? volume.params.size_bytes : 0;
-	}
-	if (r == -ENOENT)
-		return err_set(args->err, r,
-			       "there is no such volume or snapshot: see quoin "
-			       "volume list and quoin snapshot list");
-	return r;
-}
-
 /* The file first: what is wrong with it costs no snapshot then. */
 static int begin(struct control_export *job, bool force, struct err *err)
 {
-	struct pool_args args = {.verb = size_find, .name = job->object, .err = err};
+	struct pool_args args = {.verb = control_size_find, .name = job->object, .err = err};
 	struct image_export_params file = {
 		.path = job->path, .format = job->format, .replace = force};
 	int r = control_pool_call(job->pool, &args);

@@ -13,6 +13,7 @@
 #include <quoin/image_deploy.h>
 #include <quoin/pool.h>
 
+#include "errand.h"
 #include "forecast.h"
 #include "host.h"
 #include "object.h"
@@ -58,12 +59,16 @@ struct control_pool {
 	struct health_events *events;			   /* borrowed */
 	struct control_board *board;			   /* the same */
 	struct image_deploy *deploys[CONTROL_DEPLOYS_MAX]; /* the home loop's; NULL = free */
+	struct image_watcher watcher;			   /* of all of them */
+	atomic_bool deploys_changed;
+	struct control_errand *errand; /* borrowed */
 };
 
 struct control_pools {
 	struct control_workers *workers; /* borrowed */
 	struct health_events *events;	 /* the same */
 	struct control_board *board;	 /* the same */
+	struct control_errand *errand;	 /* the same */
 	struct control_host host;
 	struct image_opener opener;
 	unsigned count;
@@ -168,6 +173,9 @@ MUST_CHECK int control_pool_object(struct control_pools *pools, const char *name
 /* Calls args->verb on the object that args->name names in full; `other` is its pool's name. */
 MUST_CHECK int control_pool_ask(struct control_pools *pools, enum pool_object_kind kind,
 				struct pool_args *args);
+
+/* A verb: the bytes of the volume or snapshot args->name into args->value. -ENOENT. */
+MUST_CHECK int control_size_find(struct pool_args *args);
 
 /*
  * [fiber of the home loop] Destroys the snapshots whose names after the '@' begin so, which `maker`

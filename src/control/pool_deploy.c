@@ -14,7 +14,9 @@
 #include <quoin/base_log.h>
 #include <quoin/base_text.h>
 
+#include "pool_copy.h"
 #include "pool_use.h"
+#include "sources.h"
 
 #define DIGEST_LIST_MAX (512 * MiB) /* bytes of text: 8 TiB of image */
 
@@ -65,22 +67,57 @@ void control_deploys_stop(struct control_pool *pool)
 	}
 }
 
+/* In the home loop. What it means is found out by the thread of the verbs. */
+static void on_changed(void *data)
+{
+	struct control_pool *pool = data;
+
+	atomic_store(&pool->deploys_changed, true);
+	control_errand_ask(pool->errand);
+}
+
 void control_deploys_resume(struct control_pool *pool, const struct image_opener *opener)
 {
-	unsigned cursor = 0;
+	struct image_resume resume = {
+		.pool = pool->pool, .opener = opener, .watcher = &pool->watcher};
 	unsigned count = 0;
 	int r = 0;
+
+	pool->watcher = (struct image_watcher){.changed = on_changed, .data = pool};
 
 	while (r != -ENOENT && count < CONTROL_DEPLOYS_MAX) {
 		struct err err = {.code = 0};
 
-		r = image_deploy_resume(pool->pool, opener, &cursor, &pool->deploys[count], &err);
+		r = image_deploy_resume(&resume, &pool->deploys[count], &err);
 		if (r == 0)
 			log_info("the image of %s/%s goes on arriving", pool->name,
 				 image_deploy_name(pool->deploys[count++]));
 		else if (r != -ENOENT)
 			log_warning("pool \"%s\": %s", pool->name, err.text);
 	}
+}
+
+void control_deploys_retry(struct control_pool *pool)
+{
+	for (unsigned i = 0; i < CONTROL_DEPLOYS_MAX; i++) {
+		if (pool->deploys[i])
+			image_deploy_retry(pool->deploys[i]);
+	}
+}
+
+unsigned control_deploys_sources(const struct control_pool *pool,
+				 const char *ret_sources[CONTROL_DEPLOYS_MAX])
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < CONTROL_DEPLOYS_MAX; i++) {
+		const struct image_deploy *deploy = pool->deploys[i];
+		const enum image_state state = deploy ? state_of(deploy) : IMAGE_DONE;
+
+		if (state != IMAGE_DONE && state != IMAGE_REFUSED && state != IMAGE_FAILED)
+			ret_sources[count++] = image_deploy_source(deploy);
+	}
+	return count;
 }
 
 struct image_deploy *control_deploys_active(const struct control_pool *pool, const char *name)
@@ -123,6 +160,15 @@ static const char *state_word(enum image_state state)
 	return words[state];
 }
 
+static const char *access_word(enum image_access access)
+{
+	static const char *const words[] = {[IMAGE_RANDOM] = "random",
+					    [IMAGE_SEQUENTIAL] = "sequential",
+					    [IMAGE_STAGED] = "staged"};
+
+	return words[access];
+}
+
 void control_deploys_info(const struct control_pool *pool, const char *name,
 			  struct control_deploy_info *ret_info)
 {
@@ -145,6 +191,10 @@ void control_deploys_info(const struct control_pool *pool, const char *name,
 	ret_info->verify_bytes = info.verify_bytes;
 	ret_info->rate_limit = info.rate_limit;
 	ret_info->rate_now = info.rate_now;
+	ret_info->access = info.open ? access_word(info.access) : NULL;
+	ret_info->original_bytes = info.original_bytes;
+	ret_info->passed_bytes = info.passed_bytes;
+	ret_info->again = info.again;
 }
 
 unsigned control_deploys_look(const struct control_pool *pool,
@@ -216,6 +266,7 @@ static int start(struct pool_args *args)
 			       CONTROL_DEPLOYS_MAX);
 	params->pool = args->pool;
 	params->name = args->name;
+	params->watcher = &args->owner->watcher;
 	return image_deploy_new(params, slot);
 }
 
@@ -260,72 +311,19 @@ static int trust_read(const struct control_deploy_params *params, struct image_d
 	return params->digest_list ? list_read(params->digest_list, &to->digests, err) : 0;
 }
 
-/* The source is a snapshot of the pool itself: nothing need arrive. */
-static int clone_it(struct control *control, const struct control_deploy_params *params,
-		    struct err *err)
-{
-	int r;
-
-	if (params->sha256 || params->digest_list || params->rate_bytes)
-		return err_set(err, -EINVAL,
-			       "a clone of a snapshot takes no digests and no rate: it is here at "
-			       "once");
-	r = control_volume_clone(control, params->source, params->name, err);
-	if (r == 0 && params->size_bytes > 0)
-		r = control_volume_resize(control, params->name, params->size_bytes, false, err);
-	return r;
-}
-
-static bool is_object(const char *source)
-{
-	return source[0] != '/' && !strstr(source, "://");
-}
-
-static int object_deploy(struct control *control, const struct control_deploy_params *params,
-			 const struct pool_object *target, struct err *err)
-{
-	struct pool_object object;
-	int r = control_pool_object(&control->pools, params->source, OBJECT_ANY, &object, err);
-
-	if (r < 0)
-		return err_prefix(
-			err,
-			"\"%.100s\" is no source (a path from /, http://, https://, nbd:// "
-			"or POOL/NAME@SNAP)",
-			params->source);
-	if (object.pool != target->pool)
-		return err_set(err, -ENOTSUP,
-			       "%s is in another pool: attach it to an NBD server and deploy from "
-			       "nbd://",
-			       params->source);
-	if (object.object.snapshot[0] == '\0')
-		return err_set(err, -EINVAL,
-			       "%s is a volume: make a snapshot, and deploy from that",
-			       params->source);
-	return clone_it(control, params, err);
-}
-
 static int deploy(struct control *control, const struct control_deploy_params *params,
-		  struct pool_object *object, struct err *err)
+		  struct pool_object *object, const char *source, struct err *err)
 {
 	struct image_deploy_params to = {.opener = &control->pools.opener,
-					 .source = params->source,
+					 .source = source,
 					 .size_bytes = params->size_bytes,
 					 .first = params->first,
 					 .rate_bytes = params->rate_bytes};
 	struct pool_args args = {.verb = start, .name = object->name, .out = &to, .err = err};
 	CLEANUP_FREE char *history =
 		xasprintf("volume deploy %s --from %.300s", params->name, params->source);
-	int r;
+	int r = trust_read(params, &to, err);
 
-	if (strlen(params->source) > CONTROL_SOURCE_MAX)
-		return err_set(err, -ENAMETOOLONG, "the source is longer than %d characters",
-			       CONTROL_SOURCE_MAX);
-	if (params->size_bytes % 4096 != 0)
-		return err_set(err, -EINVAL,
-			       "the size must be a multiple of 4096 bytes, not %" PRIu64,
-			       params->size_bytes);
-	r = trust_read(params, &to, err);
 	if (r < 0)
 		return r;
 	args.history = history;
@@ -335,6 +333,75 @@ static int deploy(struct control *control, const struct control_deploy_params *p
 	return r;
 }
 
+/* --- From pools --------------------------------------------------------------------------------
+ */
+
+/*
+ * From the pool itself nothing need arrive: a snapshot is cloned, a volume copied by reference, so
+ * that neither is bound to the other.
+ */
+static int same_pool(struct control *control, const struct control_deploy_params *params,
+		     const struct pool_object *from, struct err *err)
+{
+	const struct control_volume_copy copy = {.from = params->source, .to = params->name};
+	struct pool_args args = {.verb = control_size_find, .name = from->name, .err = err};
+	int r;
+
+	if (params->sha256 || params->digest_list || params->rate_bytes)
+		return err_set(err, -EINVAL,
+			       "what comes from the same pool takes no digests and no rate: it is "
+			       "here at once");
+	r = control_pool_call(from->pool, &args);
+	if (r < 0)
+		err_prefix(err, "%.150s", params->source);
+	if (r == 0 && params->size_bytes > 0 && params->size_bytes < args.value)
+		r = err_set(err, -EFBIG, "%s has %" PRIu64 " bytes: give a larger --size, or none",
+			    params->source, args.value);
+	if (r < 0)
+		return r;
+	r = from->object.snapshot[0] != '\0'
+		    ? control_volume_clone(control, params->source, params->name, err)
+		    : control_volume_copy(control, &copy, err);
+	if (r == 0 && params->size_bytes > args.value)
+		r = control_volume_resize(control, params->name, params->size_bytes, false, err);
+	return r;
+}
+
+static int other_pool(struct control *control, const struct control_deploy_params *params,
+		      const struct pool_object *from, struct pool_object *to, struct err *err)
+{
+	struct pool_args args = {.verb = control_size_find, .name = from->name, .err = err};
+	CLEANUP_FREE char *source = NULL;
+	/* Also, that it is there. */
+	int r = control_pool_call(from->pool, &args);
+
+	if (r < 0)
+		return err_prefix(err, "%.150s", params->source);
+	r = control_source_ready(control, from, to->pool, &source, err);
+	if (r >= 0)
+		r = deploy(control, params, to, source, err);
+	/* A snapshot that was made for it is of no use. */
+	if (r < 0)
+		control_sources_tend(control);
+	return r;
+}
+
+static int object_deploy(struct control *control, const struct control_deploy_params *params,
+			 struct pool_object *target, struct err *err)
+{
+	struct pool_object from;
+	int r = control_pool_object(&control->pools, params->source, OBJECT_ANY, &from, err);
+
+	if (r < 0)
+		return err_prefix(
+			err,
+			"\"%.100s\" is no source (a path from /, http://, https://, nbd:// "
+			"or POOL/NAME[@SNAP])",
+			params->source);
+	return from.pool == target->pool ? same_pool(control, params, &from, err)
+					 : other_pool(control, params, &from, target, err);
+}
+
 int control_deploy_start(struct control *control, const struct control_deploy_params *params,
 			 struct err *err)
 {
@@ -342,8 +409,17 @@ int control_deploy_start(struct control *control, const struct control_deploy_pa
 	int r = control_pool_object(&control->pools, params->name, OBJECT_VOLUME, &object, err);
 
 	if (r == 0)
-		r = is_object(params->source) ? object_deploy(control, params, &object, err)
-					      : deploy(control, params, &object, err);
+		r = control_copy_name_check(&object.object, err);
+	if (r == 0 && strlen(params->source) > CONTROL_SOURCE_MAX)
+		r = err_set(err, -ENAMETOOLONG, "the source is longer than %d characters",
+			    CONTROL_SOURCE_MAX);
+	if (r == 0 && params->size_bytes % 4096 != 0)
+		r = err_set(err, -EINVAL, "the size must be a multiple of 4096 bytes, not %" PRIu64,
+			    params->size_bytes);
+	if (r == 0)
+		r = control_source_is_object(params->source)
+			    ? object_deploy(control, params, &object, err)
+			    : deploy(control, params, &object, params->source, err);
 	if (r < 0)
 		err_prefix(err, "%.150s is not deployed", params->name);
 	return r;

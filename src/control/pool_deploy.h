@@ -11,6 +11,13 @@
 void control_deploys_resume(struct control_pool *pool, const struct image_opener *opener);
 void control_deploys_stop(struct control_pool *pool);
 
+/* Tries at once what waits for its source. */
+void control_deploys_retry(struct control_pool *pool);
+
+/* Where what may still be read comes from; the texts are the deployments'. Returns how many. */
+unsigned control_deploys_sources(const struct control_pool *pool,
+				 const char *ret_sources[CONTROL_DEPLOYS_MAX]);
+
 /* Forgets what is done and used by nobody: then the volume is one like all others. */
 void control_deploys_sweep(struct control_pool *pool);
 

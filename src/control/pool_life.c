@@ -18,9 +18,11 @@
 #include <quoin/disk_probe.h>
 
 #include "events.h"
+#include "pool_deploy.h"
 #include "pool_scan.h"
 #include "pool_state.h"
 #include "pool_use.h"
+#include "sources.h"
 
 static int save(struct control *control, struct err *err)
 {
@@ -341,6 +343,8 @@ int control_pool_import(struct control *control, const struct control_pool_impor
 	snprintf(ret_name, CONTROL_NAME_MAX + 1, "%s", pool->name);
 	log_info("pool \"%s\" imported", pool->name);
 	control_drives_update(control);
+	/* Images may arrive from it, or in it. */
+	control_sources_tend(control);
 	control_pool_wake_targets(control, pool->name);
 	return 0;
 }
@@ -379,6 +383,8 @@ static int export(struct control *control, struct control_pool *pool, struct err
 	unsigned index = 0;
 	int r = control_pool_unused(control, pool->name, true, err);
 
+	if (r == 0)
+		r = control_sources_unused(control, pool->name, err);
 	if (r == 0)
 		r = let_go(control, pool, &index, err);
 	if (r < 0)
@@ -424,6 +430,8 @@ static int destroy(struct control *control, struct control_pool *pool, bool forc
 	unsigned index = 0;
 	int r = control_pool_unused(control, pool->name, false, err);
 
+	if (r == 0)
+		r = control_sources_unused(control, pool->name, err);
 	if (r == 0 && pool->read_only)
 		r = err_set(err, -EROFS, "it is imported read-only");
 	if (r == 0)
@@ -442,16 +450,19 @@ static int destroy(struct control *control, struct control_pool *pool, bool forc
 int control_pool_destroy(struct control *control, const char *name, bool force, struct err *err)
 {
 	struct control_pool *pool = NULL;
+	uint8_t guid[16];
 	int r = control_pools_get(&control->pools, name, &pool, err);
 
 	if (r < 0)
 		return r;
+	memcpy(guid, pool->guid, sizeof(guid));
 	r = destroy(control, pool, force, err);
 	if (r < 0) {
 		err_prefix(err, "pool \"%s\" is not destroyed", name);
 		return r;
 	}
 	log_info("pool \"%s\" destroyed", name);
+	control_sources_forget(control, guid);
 	control_drives_update(control);
 	control_board_remove(&control->board, name);
 	health_events_add(control->events, HEALTH_POOL_DESTROYED, name, "its drives are free");
@@ -535,10 +546,25 @@ void control_pools_start(struct control *control)
 	control_drives_update(control);
 }
 
+static int stop_arriving(struct pool_args *args)
+{
+	control_deploys_stop(args->owner);
+	return 0;
+}
+
 void control_pools_stop(struct control *control)
 {
 	struct control_pools *pools = &control->pools;
+	struct pool_args args = {.verb = stop_arriving};
 
+	/* First in all of them: one may read what is in another. */
+	for (unsigned i = 0; i < pools->count; i++) {
+		struct control_pool *pool = pools->pools[i];
+
+		if (pool->pool && control_pool_call(pool, &args) < 0)
+			log_error("images arrive in pool \"%s\" until it is closed", pool->name);
+	}
+	control_sources_close(&control->sources);
 	while (pools->count > 0) {
 		struct control_pool *pool = pools->pools[--pools->count];
 		struct err why = {.code = 0};

@@ -226,6 +226,7 @@ int control_pool_start(struct control_pools *pools, struct control_pool *pool,
 	pool->read_only = how->read_only;
 	pool->events = pools->events;
 	pool->board = pools->board;
+	pool->errand = pools->errand;
 	r = disks_open(pool, how, &why);
 	if (r == 0)
 		r = control_call(pool->loop, opening_run, &opening);

@@ -12,9 +12,11 @@
 
 #include "pool.h"
 #include "pool_use.h"
+#include "sources.h"
 
 #define LOOK_MAX 1024 /* snapshots looked at for one page, so that it ends soon */
 #define YIELD_EVERY 64
+#define OWN_TAGS "quoin:"
 #define HISTORY_NAMES_MAX 300 /* bytes of names in a line of the history */
 
 /* --- Looking -----------------------------------------------------------------------------------
@@ -32,9 +34,16 @@ static void info_copy(const char *pool, const struct pool_snapshot_info *from,
 	to->unique_bytes = from->unique_bytes;
 	to->written_bytes = from->written_bytes;
 	to->clone_count = from->clone_count;
-	to->hold_count = MIN(from->hold_count, (unsigned)CONTROL_HOLDS_MAX);
-	for (unsigned i = 0; i < to->hold_count; i++)
-		snprintf(to->holds[i], sizeof(to->holds[i]), "%s", from->holds[i]);
+	for (unsigned i = 0; i < MIN(from->hold_count, (unsigned)CONTROL_HOLDS_MAX); i++) {
+		char *hold = to->holds[to->hold_count];
+
+		if (strcmp(from->holds[i], POOL_TEMPLATE_TAG) == 0) {
+			to->template = true;
+			continue;
+		}
+		snprintf(hold, sizeof(to->holds[0]), "%s", from->holds[i]);
+		to->hold_count++;
+	}
 	to->counted = from->counted;
 }
 
@@ -142,6 +151,10 @@ static void history_names(struct text *t, const char *const *names, unsigned cou
 /* Those of exports and copies are destroyed when nobody watches. */
 static int name_check(const char *snapshot, struct err *err)
 {
+	const int r = control_source_name_check(snapshot, err);
+
+	if (r < 0)
+		return r;
 	if (strncmp(snapshot, CONTROL_EXPORT_SNAPSHOT, strlen(CONTROL_EXPORT_SNAPSHOT)) != 0 &&
 	    strncmp(snapshot, CONTROL_COPY_NAME, strlen(CONTROL_COPY_NAME)) != 0)
 		return 0;
@@ -290,12 +303,22 @@ int control_snapshot_rename(struct control *control, const char *name, const cha
 	return change_run(control, &change, name, new_at + 1, err);
 }
 
+static int tag_check(const char *tag, struct err *err)
+{
+	if (strncmp(tag, OWN_TAGS, strlen(OWN_TAGS)) != 0)
+		return 0;
+	return err_set(err, -EINVAL,
+		       "tags that begin with \"" OWN_TAGS
+		       "\" are the pool's own: see quoin snapshot set");
+}
+
 int control_snapshot_hold(struct control *control, const char *name, const char *tag,
 			  struct err *err)
 {
 	static const struct change change = {hold, "hold", "held", true, HEALTH_SNAPSHOT_HELD};
+	const int r = tag_check(tag, err);
 
-	return change_run(control, &change, name, tag, err);
+	return r < 0 ? r : change_run(control, &change, name, tag, err);
 }
 
 int control_snapshot_release(struct control *control, const char *name, const char *tag,
@@ -303,8 +326,51 @@ int control_snapshot_release(struct control *control, const char *name, const ch
 {
 	static const struct change change = {release, "release", "released", true,
 					     HEALTH_SNAPSHOT_RELEASED};
+	const int r = tag_check(tag, err);
 
-	return change_run(control, &change, name, tag, err);
+	return r < 0 ? r : change_run(control, &change, name, tag, err);
+}
+
+/* 1: it is a template, 0: it is none. */
+static int is_template(struct pool_args *args)
+{
+	struct pool_snapshot_info info;
+	const int r = pool_snapshot_find(args->pool, args->name, &info);
+
+	if (r < 0)
+		return err_set(args->err, r, "there is no such snapshot: see quoin snapshot list");
+	for (unsigned i = 0; i < info.hold_count; i++) {
+		if (strcmp(info.holds[i], POOL_TEMPLATE_TAG) == 0)
+			return 1;
+	}
+	return 0;
+}
+
+static int template_on(struct pool_args *args)
+{
+	const int r = is_template(args);
+
+	return r == 0 ? pool_snapshot_hold(args->pool, args->name, POOL_TEMPLATE_TAG, args->err)
+		      : MIN(r, 0);
+}
+
+static int template_off(struct pool_args *args)
+{
+	const int r = is_template(args);
+
+	return r == 1 ? pool_snapshot_release(args->pool, args->name, POOL_TEMPLATE_TAG, args->err)
+		      : r;
+}
+
+int control_snapshot_template(struct control *control, const char *name, bool on, struct err *err)
+{
+	static const struct change begin = {template_on, "set", "made a template", true,
+					    HEALTH_SNAPSHOT_HELD};
+	static const struct change end = {template_off, "set", "made no template", true,
+					  HEALTH_SNAPSHOT_RELEASED};
+
+	return change_run(control, on ? &begin : &end, name, on ? "template=on" : "template=off",
+			  err);
 }
 
 /* --- What was left -----------------------------------------------------------------------------

@@ -91,6 +91,26 @@ int control_pool_ask(struct control_pools *pools, enum pool_object_kind kind,
 	return r;
 }
 
+int control_size_find(struct pool_args *args)
+{
+	struct pool_volume_info volume;
+	struct pool_snapshot_info snapshot;
+	int r;
+
+	if (strchr(args->name, '@')) {
+		r = pool_snapshot_find(args->pool, args->name, &snapshot);
+		args->value = r == 0 ? snapshot.size_bytes : 0;
+	} else {
+		r = pool_volume_find(args->pool, args->name, &volume);
+		args->value = r == 0 ? volume.params.size_bytes : 0;
+	}
+	if (r == -ENOENT)
+		return err_set(args->err, r,
+			       "there is no such volume or snapshot: see quoin "
+			       "volume list and quoin snapshot list");
+	return r;
+}
+
 /* --- Properties and history of a pool ----------------------------------------------------------
  */
 

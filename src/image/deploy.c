@@ -33,12 +33,22 @@ struct image_deploy {
 	struct record record;
 	struct image_digests digests; /* until the job has them */
 	uint64_t size_bytes;	      /* asked for */
-	struct fiber *opening;	      /* until it is joined */
-	bool opened;		      /* it has ended */
-	struct err err;		      /* why it was refused */
+	const struct image_watcher *watcher;
+	struct image_opening asking; /* of the source, until the job has it */
+	struct fiber *opening;	     /* until it is joined */
+	bool opened;		     /* it has ended */
+	struct err err;		     /* why it was refused */
 	struct block_device *volume, *record_device;
 	struct job *job;
 };
+
+static void changed(void *data)
+{
+	const struct image_deploy *d = data;
+
+	if (d->watcher)
+		d->watcher->changed(d->watcher->data);
+}
 
 /* --- The end of a deployment ------------------------------------------------------------------ */
 
@@ -85,6 +95,7 @@ static int job_start(struct image_deploy *d, struct image_source *source, struct
 		.digests = (uint8_t(*)[CODEC_SHA256_BYTES])d->digests.digests,
 		.source = source,
 		.settle = settle,
+		.changed = changed,
 		.data = d,
 	};
 	const int r = job_new(&params, &d->job);
@@ -115,6 +126,9 @@ static int data_count(const struct image_deploy *d, struct image_source *source,
 {
 	uint64_t sum = 0;
 
+	*ret_bytes = source->data_bytes;
+	if (source->data_bytes > 0)
+		return 0;
 	for (uint64_t at = 0; at < source->size_bytes;) {
 		uint64_t length = MIN(GiB, source->size_bytes - at);
 		bool zero = false;
@@ -170,6 +184,10 @@ static int fits_check(struct image_deploy *d, const struct image_source *source,
 			       d->digests.image_bytes, source->size_bytes);
 	if ((d->record.flags & RECORD_SHA256) && source->original_bytes == 0)
 		return err_set(err, -EINVAL, "its original cannot be read, so no SHA-256 of it");
+	if ((d->record.flags & RECORD_SHA256) && source->has_sum &&
+	    memcmp(source->sum, d->record.sha256, sizeof(source->sum)) != 0)
+		return err_set(err, -EBADMSG, "%s does not have the SHA-256 that it should have",
+			       d->record.source);
 	return 0;
 }
 
@@ -227,9 +245,20 @@ static int unmake(struct image_deploy *d, struct err *err)
 
 static int open_source(struct image_deploy *d, struct image_source **ret_source)
 {
-	const struct image_ask ask = {.source = d->record.source, .format = ""};
+	const struct image_ask ask = {
+		.source = d->record.source,
+		.format = "",
+		.sum = (d->record.flags & RECORD_SHA256) != 0,
+		.late = (d->record.flags & RECORD_FIRST) != 0,
+		.rate_bytes = d->record.rate_bytes,
+		.opening = &d->asking,
+	};
+	int r = d->opener.open(&d->opener, pool_loop(d->pool), &ask, ret_source, &d->err);
 
-	return d->opener.open(&d->opener, pool_loop(d->pool), &ask, ret_source, &d->err);
+	/* It may be given up for some time still. */
+	if (r == 0)
+		d->asking.source = *ret_source;
+	return r;
 }
 
 static int begin(struct image_deploy *d, struct image_source *source)
@@ -239,6 +268,9 @@ static int begin(struct image_deploy *d, struct image_source *source)
 
 	if (r == 0)
 		r = room_check(d, source, &d->err);
+	d->asking.source = NULL;
+	if (r == 0 && d->asking.given_up)
+		r = err_set(&d->err, -ECANCELED, "it was given up");
 	if (r < 0)
 		return r;
 	record->image_bytes = source->size_bytes;
@@ -269,6 +301,7 @@ static void opening_main(void *arg)
 	if (r < 0 && d->err.code == 0)
 		err_set(&d->err, r, "%s", strerror(-r));
 	d->opened = true;
+	changed(d);
 }
 
 int image_deploy_new(const struct image_deploy_params *params, struct image_deploy **ret_deploy)
@@ -280,6 +313,7 @@ int image_deploy_new(const struct image_deploy_params *params, struct image_depl
 		return -ENOMEM;
 	d->pool = params->pool;
 	d->opener = *params->opener;
+	d->watcher = params->watcher;
 	d->digests = params->digests;
 	d->size_bytes = params->size_bytes;
 	snprintf(d->name, sizeof(d->name), "%s", params->name);
@@ -321,13 +355,14 @@ static int resume_it(struct image_deploy *d, struct err *err)
 	return job_start(d, NULL, err);
 }
 
-static struct image_deploy *resumed_new(struct pool *pool, const struct image_opener *opener,
+static struct image_deploy *resumed_new(const struct image_resume *resume,
 					const struct pool_volume_info *info)
 {
 	struct image_deploy *d = xcalloc(1, sizeof(*d));
 
-	d->pool = pool;
-	d->opener = *opener;
+	d->pool = resume->pool;
+	d->opener = *resume->opener;
+	d->watcher = resume->watcher;
 	d->opened = true;
 	snprintf(d->name, sizeof(d->name), "%s", info->name);
 	memcpy(d->record.volume_guid, info->guid, sizeof(info->guid));
@@ -377,19 +412,19 @@ static bool clear_away(struct pool *pool, const struct pool_volume_info *info)
 	return true;
 }
 
-int image_deploy_resume(struct pool *pool, const struct image_opener *opener, unsigned *cursor,
-			struct image_deploy **ret_deploy, struct err *err)
+int image_deploy_resume(struct image_resume *resume, struct image_deploy **ret_deploy,
+			struct err *err)
 {
 	struct pool_volume_info info;
 	struct image_deploy *d;
 	int r;
 
 	do {
-		r = pool_volume_next(pool, cursor, &info);
+		r = pool_volume_next(resume->pool, &resume->cursor, &info);
 		if (r < 0)
 			return -ENOENT;
-	} while (clear_away(pool, &info));
-	d = resumed_new(pool, opener, &info);
+	} while (clear_away(resume->pool, &info));
+	d = resumed_new(resume, &info);
 	r = resume_it(d, err);
 	if (r < 0) {
 		devices_close(d);
@@ -410,6 +445,11 @@ const char *image_deploy_name(const struct image_deploy *d)
 	return d->name;
 }
 
+const char *image_deploy_source(const struct image_deploy *d)
+{
+	return d->record.source;
+}
+
 static enum image_state state_of(enum job_state state)
 {
 	static const enum image_state states[] = {
@@ -421,6 +461,17 @@ static enum image_state state_of(enum job_state state)
 	return states[state];
 }
 
+/* While it is opened, only what is on its way into our file is known. */
+static void asking_tell(struct image_source *source, struct image_info *info)
+{
+	if (source->access != IMAGE_STAGED)
+		return;
+	info->open = true;
+	info->access = IMAGE_STAGED;
+	info->original_bytes = source->original_bytes;
+	info->passed_bytes = source->staged_bytes;
+}
+
 void image_deploy_info(const struct image_deploy *d, struct image_info *ret_info)
 {
 	struct job_progress progress;
@@ -428,6 +479,8 @@ void image_deploy_info(const struct image_deploy *d, struct image_info *ret_info
 	memset(ret_info, 0, sizeof(*ret_info));
 	snprintf(ret_info->source, sizeof(ret_info->source), "%s", d->record.source);
 	ret_info->first = (d->record.flags & RECORD_FIRST) != 0;
+	if (!d->job && d->asking.source)
+		asking_tell(d->asking.source, ret_info);
 	if (!d->job) {
 		ret_info->state = d->opened ? IMAGE_REFUSED : IMAGE_OPENING;
 		ret_info->code = d->opened ? d->err.code : 0;
@@ -445,6 +498,11 @@ void image_deploy_info(const struct image_deploy *d, struct image_info *ret_info
 	ret_info->verify_bytes = progress.verify_bytes;
 	ret_info->rate_limit = progress.rate_limit;
 	ret_info->rate_now = progress.rate_now;
+	ret_info->open = true;
+	ret_info->access = progress.access;
+	ret_info->original_bytes = progress.original_bytes;
+	ret_info->passed_bytes = progress.passed_bytes;
+	ret_info->again = progress.again;
 }
 
 bool image_deploy_idle(const struct image_deploy *d)
@@ -484,11 +542,17 @@ void image_deploy_retry(struct image_deploy *d)
 		job_retry(d->job);
 }
 
-static void stop(struct image_deploy *d)
+static void opening_end(struct image_deploy *d)
 {
+	image_opening_give_up(&d->asking);
 	if (d->opening)
 		fiber_join(d->opening);
 	d->opening = NULL;
+}
+
+static void stop(struct image_deploy *d)
+{
+	opening_end(d);
 	job_free(d->job);
 	d->job = NULL;
 }
@@ -508,9 +572,7 @@ int image_deploy_cancel(struct image_deploy *d, struct err *err)
 	bool done;
 	int r = 0;
 
-	if (d->opening)
-		fiber_join(d->opening);
-	d->opening = NULL;
+	opening_end(d);
 	done = d->job && job_done(d->job);
 	if (!done && d->job) {
 		stop(d);

@@ -46,6 +46,8 @@ void job_fail(struct job *job, const char *format, ...)
 	job->bad = true;
 	arrival_judge(&job->arrival, -EIO);
 	job_wake(job);
+	if (job->changed)
+		job->changed(job->data);
 }
 
 /* --- Time
@@ -168,6 +170,8 @@ static void keeper_main(void *arg)
 		job->source->ops->close(job->source);
 	job->source = NULL;
 	loop_timer_disarm(job->loop, &job->tick);
+	if (job->state == JOB_DONE && job->changed)
+		job->changed(job->data);
 }
 
 /* --- Life
@@ -188,13 +192,11 @@ static int fetcher_start(struct job *job, struct job_fetcher *f)
 	return r;
 }
 
-static int hasher_start(struct job *job)
+static void hash_init(struct job *job)
 {
-	int r;
-
-	if (!job_hash_wanted(job))
-		return 0;
 	codec_sha256_init(&job->sha);
+	if (!job_hash_wanted(job))
+		return;
 	if (job->record.hashed_bytes > 0) {
 		job->sha.length_bytes = job->record.hashed_bytes;
 		memcpy(job->sha.state, job->record.hash_state, sizeof(job->sha.state));
@@ -204,9 +206,6 @@ static int hasher_start(struct job *job)
 	/* A state between pieces: where the stream can go on. */
 	if (job->hashing_stream && job->sha.length_bytes % ARRIVAL_PIECE_BYTES != 0)
 		codec_sha256_init(&job->sha);
-	r = fiber_start(job->loop, true, job_hash_main, job, &job->hasher);
-	job->hasher_running = r == 0;
-	return r;
 }
 
 static void job_init(struct job *job, const struct job_params *params)
@@ -219,6 +218,7 @@ static void job_init(struct job *job, const struct job_params *params)
 	job->digests = params->digests;
 	job->source = params->source;
 	job->settle = params->settle;
+	job->changed = params->changed;
 	job->data = params->data;
 	job->retry_ns_min = params->retry_ns_min ? params->retry_ns_min : RETRY_NS_MIN;
 	job->retry_ns_max = params->retry_ns_max ? params->retry_ns_max : RETRY_NS_MAX;
@@ -239,8 +239,11 @@ static int fibers_start(struct job *job)
 
 	for (unsigned i = 0; r == 0 && i < JOB_FETCHERS; i++)
 		r = fetcher_start(job, &job->fetchers[i]);
-	if (r == 0)
-		r = hasher_start(job);
+	if (r == 0) {
+		hash_init(job);
+		job_source_sum(job);
+		r = job_hasher_start(job);
+	}
 	if (r == 0)
 		r = fiber_start(job->loop, true, keeper_main, job, &job->keeper);
 	return r;
@@ -283,6 +286,8 @@ int job_new(const struct job_params *params, struct job **ret_job)
 static void fibers_end(struct job *job)
 {
 	job->stopping = true;
+	image_opening_give_up(&job->opening);
+	image_opening_give_up(&job->opening_original);
 	if (job->source)
 		job->source->ops->stop(job->source);
 	if (job->original)
@@ -348,6 +353,22 @@ static enum job_state state_told(const struct job *job)
 	return job->arrival.here_count == job->arrival.piece_count ? JOB_VERIFYING : JOB_ARRIVING;
 }
 
+/* How the source is read, also while it is opened. */
+static void access_tell(const struct job *job, struct job_progress *progress)
+{
+	const struct image_source *source = job->source ? job->source : job->opening.source;
+
+	if (!source)
+		return;
+	progress->access = source->access;
+	progress->again = progress->access == IMAGE_SEQUENTIAL && job->stream_again;
+	if (progress->access == IMAGE_STAGED)
+		progress->passed_bytes = source->staged_bytes;
+	else if (progress->access == IMAGE_SEQUENTIAL)
+		progress->passed_bytes =
+			MIN(job->stream_next * ARRIVAL_PIECE_BYTES, progress->original_bytes);
+}
+
 void job_progress(struct job *job, struct job_progress *ret_progress)
 {
 	const struct arrival *arrival = &job->arrival;
@@ -360,12 +381,16 @@ void job_progress(struct job *job, struct job_progress *ret_progress)
 		.image_bytes = arrival->image_bytes,
 		.here_bytes = MIN(arrival->here_count * ARRIVAL_PIECE_BYTES, arrival->image_bytes),
 		.fetched_bytes = job->fetched_bytes,
-		.verified_bytes = sha ? job->sha.length_bytes : 0,
+		.verified_bytes = !sha		? 0
+				  : job->hashed ? job->record.original_bytes
+						: job->sha.length_bytes,
 		.verify_bytes = sha ? job->record.original_bytes : 0,
 		.rate_limit = job->record.rate_bytes,
 		.rate_now = job->rate_now,
 		.first = (job->record.flags & RECORD_FIRST) != 0,
+		.original_bytes = job->record.original_bytes,
 	};
+	access_tell(job, ret_progress);
 }
 
 int job_pause(struct job *job, bool on)

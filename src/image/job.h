@@ -41,6 +41,7 @@ struct job_params {
 	 * device is not used any more. 0, or negative errno: it is asked again later.
 	 */
 	int (*settle)(void *data);
+	void (*changed)(void *data); /* it is done, or failed; NULL = nobody wants to know */
 	void *data;
 	uint64_t retry_ns_min, retry_ns_max; /* 0 = 1 s and 60 s */
 };
@@ -53,6 +54,10 @@ struct job_progress {
 	uint64_t rate_limit; /* bytes a second; 0 = none */
 	uint64_t rate_now;   /* of the last seconds */
 	bool first;
+	enum image_access access;
+	uint64_t original_bytes;
+	uint64_t passed_bytes; /* of it, in this reading: in order, or into our file */
+	bool again;	       /* it is read in order, and not for the first time */
 };
 
 struct job;

@@ -35,6 +35,17 @@ void job_demand(void *data, uint64_t piece)
 	job_wake(job);
 }
 
+bool job_awaited(struct job *job)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < job->demand_count; i++)
+		if (!arrival_is_here(&job->arrival, job->demands[i]))
+			job->demands[kept++] = job->demands[i];
+	job->demand_count = kept;
+	return kept > 0;
+}
+
 /* --- Which one next ----------------------------------------------------------------------------
  */
 
@@ -86,13 +97,18 @@ static bool pick(struct job *job, uint64_t *ret_piece)
 {
 	if (job->state == JOB_FAILED || loop_now_ns(job->loop) < job->retry_ns)
 		return false;
+	/* What comes next is not ours to choose: the hasher takes it. */
+	if (job->source->access == IMAGE_SEQUENTIAL)
+		return false;
 	if (demand_pick(job, ret_piece))
 		return true;
 	/* Where the original is looked at in order, that fiber brings the rest too. */
 	if ((job->record.flags & RECORD_PAUSED) || job->hashing_stream ||
 	    busy(job) >= JOB_FETCHERS - 1)
 		return false;
-	if (job->record.rate_bytes > 0 && job->allowance <= 0)
+	/* What was brought to a file of ours was held back on its way there. */
+	if (job->record.rate_bytes > 0 && job->allowance <= 0 &&
+	    job->source->access != IMAGE_STAGED)
 		return false;
 	return rest_pick(job, ret_piece);
 }

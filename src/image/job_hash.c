@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The digest of the original, taken in one pass from its beginning. When the image is its original
- * (raw), this fiber is the stream as well: what it has looked at it puts in, and only pieces that
- * guests asked for ahead of it are fetched twice. Else the original is read beside the disk in it.
- * Where it stands is kept in the record, so that a restart goes on there.
+ * What is read in order: the digest of the original, taken in one pass from its beginning. When the
+ * image is its original (raw), this fiber is the stream as well: what it has looked at it puts in,
+ * and only pieces that guests asked for ahead of it are fetched twice. Else the original is read
+ * beside the disk in it. Where it stands is kept in the record, so that a restart goes on there.
+ *
+ * A source that cannot be read but in order is read by this fiber alone, digest or not: from the
+ * first piece to the last, whatever is here already, and anew when it failed.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -59,12 +62,9 @@ static void state_keep(struct job *job)
 	memcpy(job->record.hash_state, job->sha.state, sizeof(job->sha.state));
 }
 
-static void judge(struct job *job)
+void job_hash_judge(struct job *job, const uint8_t digest[CODEC_SHA256_BYTES])
 {
-	uint8_t digest[CODEC_SHA256_BYTES];
-
-	codec_sha256_end(&job->sha, digest);
-	if (memcmp(digest, job->record.sha256, sizeof(digest)) == 0) {
+	if (memcmp(digest, job->record.sha256, CODEC_SHA256_BYTES) == 0) {
 		job->hashed = true;
 		return;
 	}
@@ -102,6 +102,59 @@ static int step_stream(struct job *job, uint8_t *data, void *scratch)
 	return r;
 }
 
+/* What guests wait for is behind all that comes before it. */
+static bool held_back_in_order(struct job *job)
+{
+	if (job->state == JOB_FAILED || loop_now_ns(job->loop) < job->retry_ns)
+		return true;
+	return held_back(job) && !job_awaited(job);
+}
+
+static int in_order_read(struct job *job, uint8_t *data)
+{
+	const uint64_t offset = job->stream_next * ARRIVAL_PIECE_BYTES;
+	const size_t length = arrival_piece_bytes(&job->arrival, job->stream_next);
+	int r = job_source_take(job);
+
+	if (r < 0)
+		return r;
+	r = job->source->ops->read(job->source, offset, data, length);
+	if (r < 0)
+		job_source_failed(job);
+	job_source_give(job);
+	if (r < 0)
+		return r;
+	memset(data + length, 0, ARRIVAL_PIECE_BYTES - length);
+	job->fetched_bytes += length;
+	job->allowance -= (int64_t)length;
+	job->stream_held = true;
+	return 0;
+}
+
+/* The next piece of a source that is read in order. Where it can not be put yet, it stays in data.
+ */
+static int step_in_order(struct job *job, uint8_t *data, void *scratch)
+{
+	const uint64_t piece = job->stream_next;
+	int r = 0;
+
+	if (held_back_in_order(job))
+		return -EAGAIN;
+	if (!job->stream_held)
+		r = in_order_read(job, data);
+	if (r == 0 && !arrival_is_here(&job->arrival, piece))
+		r = job_piece_put(job, piece, data, false, scratch);
+	if (r < 0)
+		return r;
+	if (job_hash_wanted(job) && job->sha.length_bytes == piece * ARRIVAL_PIECE_BYTES)
+		job_sha256(job->loop, &job->sha, data, arrival_piece_bytes(&job->arrival, piece));
+	job->stream_held = false;
+	job->stream_next++;
+	/* Who waited for it may ask for the next. */
+	arrival_retry(&job->arrival);
+	return 0;
+}
+
 static void original_close(struct job *job)
 {
 	if (job->original)
@@ -111,12 +164,19 @@ static void original_close(struct job *job)
 
 static int step_beside(struct job *job, uint8_t *data)
 {
-	const uint64_t offset = job->sha.length_bytes;
-	const size_t length = (size_t)MIN(ARRIVAL_PIECE_BYTES, job->record.original_bytes - offset);
-	int r = job->original ? 0 : job_source_original(job);
+	uint64_t offset;
+	size_t length;
+	int r = 0;
 
+	/* It may bring the sum itself. */
+	if (!job->source)
+		return -EAGAIN;
+	if (!job->original)
+		r = job_source_original(job);
 	if (r < 0)
 		return r;
+	offset = job->sha.length_bytes;
+	length = (size_t)MIN(ARRIVAL_PIECE_BYTES, job->record.original_bytes - offset);
 	r = job->original->size_bytes == job->record.original_bytes
 		    ? job->original->ops->read(job->original, offset, data, length)
 		    : -ESTALE;
@@ -134,18 +194,41 @@ static int step_beside(struct job *job, uint8_t *data)
 	return r;
 }
 
-void job_hash_main(void *arg)
+static bool hash_left(const struct job *job)
+{
+	return job_hash_wanted(job) && job->sha.length_bytes < job->record.original_bytes;
+}
+
+static bool work_left(const struct job *job)
+{
+	if (hash_left(job))
+		return true;
+	return job_source_in_order(job) && job->state != JOB_FAILED &&
+	       job->arrival.here_count < job->arrival.piece_count;
+}
+
+static int step(struct job *job, uint8_t *data)
+{
+	uint8_t *scratch = data + ARRIVAL_PIECE_BYTES;
+
+	if (job_source_in_order(job))
+		return step_in_order(job, data, scratch);
+	if (held_back(job))
+		return -EAGAIN;
+	return job->hashing_stream ? step_stream(job, data, scratch) : step_beside(job, data);
+}
+
+static void hasher_main(void *arg)
 {
 	struct job *job = arg;
 	uint8_t *data = aligned_alloc(4096, 2 * ARRIVAL_PIECE_BYTES);
+	uint8_t digest[CODEC_SHA256_BYTES];
 
-	while (data && !job->stopping && job->sha.length_bytes < job->record.original_bytes) {
-		int r = -EAGAIN;
+	while (data && !job->stopping && work_left(job)) {
+		const int r = step(job, data);
 
-		if (!held_back(job))
-			r = job->hashing_stream ? step_stream(job, data, data + ARRIVAL_PIECE_BYTES)
-						: step_beside(job, data);
-		if (r == 0 && job->sha.length_bytes % CODEC_SHA256_BLOCK_BYTES == 0)
+		if (r == 0 && job_hash_wanted(job) &&
+		    job->sha.length_bytes % CODEC_SHA256_BLOCK_BYTES == 0)
 			state_keep(job);
 		if (r < 0)
 			fiber_park();
@@ -154,9 +237,26 @@ void job_hash_main(void *arg)
 	free(data);
 	if (!data)
 		job_wait(job, "out of memory");
-	else if (!job->stopping)
-		judge(job);
+	else if (!job->stopping && job_hash_wanted(job) && !hash_left(job)) {
+		codec_sha256_end(&job->sha, digest);
+		job_hash_judge(job, digest);
+	}
 	job->hashing_stream = false;
 	job->hasher_running = false;
 	job_wake(job);
+}
+
+int job_hasher_start(struct job *job)
+{
+	int r;
+
+	if (job->hasher_running || (!job_hash_wanted(job) && !work_left(job)))
+		return 0;
+	/* The one before has ended. */
+	if (job->hasher)
+		fiber_join(job->hasher);
+	job->hasher = NULL;
+	r = fiber_start(job->loop, true, hasher_main, job, &job->hasher);
+	job->hasher_running = r == 0;
+	return r;
 }

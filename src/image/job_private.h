@@ -20,6 +20,7 @@ struct job {
 	struct record record;
 	uint8_t (*digests)[CODEC_SHA256_BYTES]; /* NULL: not of pieces */
 	int (*settle)(void *data);
+	void (*changed)(void *data);
 	void *data;
 	enum job_state state;
 	char problem[ERR_TEXT_MAX];
@@ -32,6 +33,7 @@ struct job {
 	unsigned failures; /* in a row */
 	uint64_t retry_ns; /* when to open the next; 0 = at once */
 	uint64_t retry_ns_min, retry_ns_max;
+	struct image_opening opening, opening_original; /* the keeper's, the hasher's */
 
 	struct fiber *keeper;
 	unsigned fetchers_running;
@@ -58,6 +60,10 @@ struct job {
 	bool hasher_running;
 	bool hashing_stream; /* its fiber brings the image, too */
 	struct fiber *hasher;
+	/* Of a source that is read in order, by the hasher too: */
+	uint64_t stream_next; /* piece */
+	bool stream_held;     /* it was read, and is not in the volume yet */
+	bool stream_again;
 	struct image_source *original; /* the hasher's, where the image is in a format */
 	struct codec_sha256 sha;
 
@@ -88,10 +94,16 @@ void job_source_keep(struct job *job);
 MUST_CHECK int job_source_same(struct job *job);
 /* [fiber] The hasher's own. */
 MUST_CHECK int job_source_original(struct job *job);
+/* It is open, and can only be read in order. */
+bool job_source_in_order(const struct job *job);
+/* What is wrong with the sum that it brought, if it did: the job has failed then. */
+void job_source_sum(struct job *job);
 
 /* job_fetch.c */
 void job_fetcher_main(void *arg);
 void job_demand(void *data, uint64_t piece);
+/* A guest waits for a piece. */
+bool job_awaited(struct job *job);
 /* [fiber] Between take and give: into `data`, ARRIVAL_PIECE_BYTES. */
 MUST_CHECK int job_piece_read(struct job *job, uint64_t piece, uint8_t *data, bool *ret_zero);
 /* [fiber] From `data` into the volume, if it may be trusted. */
@@ -105,7 +117,10 @@ MUST_CHECK int job_bitmap_read(struct job *job);
 
 /* job_hash.c */
 bool job_hash_wanted(const struct job *job);
-void job_hash_main(void *arg);
+/* The digest is what it must be, or the job has failed. */
+void job_hash_judge(struct job *job, const uint8_t digest[CODEC_SHA256_BYTES]);
+/* Starts the hasher when there is work for it and it does not run. -ENOMEM. */
+MUST_CHECK int job_hasher_start(struct job *job);
 /* [fiber] The digest of data, by a helper thread. */
 void job_sha256(struct loop *loop, struct codec_sha256 *sha, const void *data, size_t size_bytes);
 

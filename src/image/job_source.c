@@ -60,7 +60,14 @@ static int open_one(struct job *job, bool original, struct image_source **ret_so
 		    struct err *err)
 {
 	const struct image_ask ask = {
-		.source = job->record.source, .format = job->record.format, .original = original};
+		.source = job->record.source,
+		.format = job->record.format,
+		.original = original,
+		.sum = !original && job_hash_wanted(job),
+		.late = (job->record.flags & RECORD_FIRST) != 0,
+		.rate_bytes = job->record.rate_bytes,
+		.opening = original ? &job->opening_original : &job->opening,
+	};
 
 	return job->opener.open(&job->opener, job->loop, &ask, ret_source, err);
 }
@@ -70,9 +77,35 @@ int job_source_original(struct job *job)
 	struct err err = {.code = 0};
 	int r = open_one(job, true, &job->original, &err);
 
-	if (r < 0)
+	if (r < 0 && !job->stopping)
 		job_wait(job, err.text);
+	/* It has no other beginning. */
+	if (r == 0 && job->original->access == IMAGE_SEQUENTIAL)
+		codec_sha256_init(&job->sha);
 	return r;
+}
+
+bool job_source_in_order(const struct job *job)
+{
+	return job->source && !job->bad && job->source->access == IMAGE_SEQUENTIAL;
+}
+
+void job_source_sum(struct job *job)
+{
+	if (job->source && job->source->has_sum && job_hash_wanted(job))
+		job_hash_judge(job, job->source->sum);
+}
+
+/* It begins at the first piece, whatever is here. */
+static void in_order_begin(struct job *job)
+{
+	job->stream_next = 0;
+	job->stream_held = false;
+	job->stream_again = job->arrival.here_count > 0;
+	if (job->stream_again)
+		log_info("%.200s is read in order from its beginning again: what is here of it "
+			 "stays",
+			 job->record.source);
 }
 
 static void open_again(struct job *job)
@@ -82,7 +115,8 @@ static void open_again(struct job *job)
 	const int r = open_one(job, false, &source, &err);
 
 	if (r < 0) {
-		job_wait(job, err.text);
+		if (!job->stopping)
+			job_wait(job, err.text);
 		return;
 	}
 	if (!same(job, source)) {
@@ -96,6 +130,11 @@ static void open_again(struct job *job)
 	job->source = source;
 	job->bad = false;
 	job->extent_end = 0;
+	if (job_source_in_order(job))
+		in_order_begin(job);
+	job_source_sum(job);
+	if (job_hasher_start(job) < 0)
+		job_wait(job, "out of memory");
 	job_wake(job);
 }
 
@@ -112,15 +151,23 @@ void job_source_keep(struct job *job)
 
 int job_source_same(struct job *job)
 {
+	const struct image_ask ask = {.source = job->record.source,
+				      .format = job->record.format,
+				      .look = true,
+				      .opening = &job->opening};
 	struct image_source *source = NULL;
 	struct err err = {.code = 0};
-	int r = open_one(job, false, &source, &err);
+	int r = job->opener.open(&job->opener, job->loop, &ask, &source, &err);
 
 	if (r < 0) {
-		job_wait(job, err.text);
+		if (!job->stopping)
+			job_wait(job, err.text);
 		return r;
 	}
-	r = same(job, source) ? 0 : -ESTALE;
+	r = source->original_bytes == job->record.original_bytes &&
+			    strcmp(source->identity, job->record.identity) == 0
+		    ? 0
+		    : -ESTALE;
 	source->ops->close(source);
 	return r;
 }

@@ -6,11 +6,16 @@
  *   raw, or the original   nbdkit: its file plugin, or its curl plugin for http(s)
  *   any other format     qemu-nbd on the file, or on nbdkit's export of it
  *
- * What format a file has is asked of qemu-img. An image that comes over the network may not name
- * other files: they would be ours. Children get their sockets from us and serve at once, so nobody
- * waits for them to come up; one that fails is seen by its connection.
+ * and from a web server without byte ranges
+ *
+ *   raw, or the original   no export: a stream, read by ourselves
+ *   any other format     qemu-nbd on a file that all of the stream was brought to
+ *
+ * What format a file has is asked of qemu-img, about the first of a stream. An image that comes
+ * over the network may not name other files: they would be ours. Children get their sockets from us
+ * and serve at once, so nobody waits for them to come up; one that fails is seen by its connection.
  */
-#include "source_nbd.h"
+#include "nbd_stream.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -162,7 +167,8 @@ static int nbdkit_start(struct nbd_source *source, char **ret_path)
 	return serve(source, &server, ret_path);
 }
 
-/* For qemu: where the file itself is. Commas are doubled in its options. */
+/* For qemu: where the file itself is, by its path or an export. Commas are doubled in its options.
+ */
 static char *file_option(const char *text, const char *socket)
 {
 	const char *at = socket ? socket : text;
@@ -182,7 +188,8 @@ static char *file_option(const char *text, const char *socket)
 
 static int qemu_start(struct nbd_source *source, const char *original, char **ret_path)
 {
-	CLEANUP_FREE char *file = file_option(source->text, original);
+	const char *path = source->staged ? source->staged : source->text;
+	CLEANUP_FREE char *file = file_option(path, original);
 	CLEANUP_FREE char *options = xasprintf("driver=%s,%s", source->format, file);
 	const char *const argv[] = {
 		"qemu-nbd",	 "--read-only",	 "--shared=4", "--cache=writeback",
@@ -268,18 +275,18 @@ static int info_judge(struct nbd_source *source, const struct text *output)
 	return r;
 }
 
-static int format_find(struct nbd_source *source, const char *original)
+/* What qemu-img says of it. -EINVAL: that it is none of its images. */
+static int info_get(struct nbd_source *source, const char *where, struct text *output)
 {
 	/* Another program may have it open. */
-	CLEANUP_FREE char *uri =
-		original ? xasprintf("nbd+unix:///?socket=%s", original) : xstrdup(source->text);
-	const struct child_sandbox sandbox = {.sockets = original ? CHILD_SOCKETS_LOCAL
-								  : CHILD_SOCKETS_NONE,
+	const struct child_sandbox sandbox = {.sockets = has_prefix(where, "nbd+unix:")
+								 ? CHILD_SOCKETS_LOCAL
+								 : CHILD_SOCKETS_NONE,
 					      .capabilities = READ_ANY,
 					      .memory_bytes = 2 * GiB,
 					      .cpu_s = 30};
 	const char *const argv[] = {"qemu-img",	     "info", "--force-share",
-				    "--output=json", uri,    NULL};
+				    "--output=json", where,  NULL};
 	const struct child_params params = {.argv = argv,
 					    .package = "qemu-utils",
 					    .stdin_fd = -1,
@@ -289,17 +296,43 @@ static int format_find(struct nbd_source *source, const char *original)
 					    .words = true,
 					    .sandbox = &sandbox};
 	struct child child;
-	struct text output;
 	int r = child_start(&child, &params, &source->err);
 
 	if (r < 0)
 		return r;
-	text_init(&output);
-	r = output_read(source, &child, &output);
+	r = output_read(source, &child, output);
 	child_stop(&child);
+	return r;
+}
+
+static int format_find(struct nbd_source *source, const char *where)
+{
+	struct text output;
+	int r;
+
+	text_init(&output);
+	r = info_get(source, where, &output);
 	if (r == 0)
 		r = info_judge(source, &output);
 	text_fini(&output);
+	return r;
+}
+
+/* By its beginning. What qemu-img cannot read of that alone is no raw image: format "". */
+static int head_judge(struct nbd_source *source, struct nbd_stream *stream)
+{
+	struct text output;
+	int r = nbd_stage_head(source, stream);
+
+	text_init(&output);
+	if (r == 0)
+		r = info_get(source, source->staged, &output);
+	if (r == 0)
+		r = info_judge(source, &output);
+	else if (r == -EINVAL)
+		source->err.code = r = 0;
+	text_fini(&output);
+	nbd_stage_forget(source);
 	return r;
 }
 
@@ -330,19 +363,20 @@ static int file_look(struct nbd_source *source)
 	return 0;
 }
 
-static int http_look(struct nbd_source *source)
+static int http_look(struct nbd_source *source, bool *ret_ranges)
 {
 	struct image_source *base = &source->source;
 	struct nbd_http_head head = {.size_bytes = 0};
-	int r = nbd_http_head(source->text, &source->stop, &head, &source->err);
+	int r = nbd_http_head(source, &head, &source->err);
 
 	if (r < 0)
 		return r;
-	if (!head.has_size || !head.ranges)
+	if (!head.has_size)
 		return err_set(&source->err, -EOPNOTSUPP,
-			       "%s: the server sends files only as a whole (no byte ranges): fetch "
-			       "it first, and deploy the file",
+			       "%s: the server does not say how large it is: fetch it first, and "
+			       "deploy the file",
 			       source->text);
+	*ret_ranges = head.ranges;
 	if (head.size_bytes == 0)
 		return err_set(&source->err, -ENODATA, "%s is empty", source->text);
 	base->original_bytes = head.size_bytes;
@@ -350,40 +384,106 @@ static int http_look(struct nbd_source *source)
 	return 0;
 }
 
-static int format_set(struct nbd_source *source, const char *format)
+static bool is_raw(const struct nbd_source *source)
 {
-	free(source->format);
-	source->format = xstrdup(format);
-	return 0;
+	return source->ask.original || strcmp(source->format, "raw") == 0;
+}
+
+/* --- What it is read through
+ * ------------------------------------------------------------------------- */
+
+/* All of it is brought here, and read by qemu. */
+static int plan_staged(struct nbd_source *source, struct nbd_stream *stream,
+		       struct nbd_place *ret_place)
+{
+	int r = nbd_stage(source, stream);
+
+	if (r == 0)
+		r = format_find(source, source->staged);
+	return r < 0 ? r : qemu_start(source, NULL, &ret_place->socket);
+}
+
+/* From a server that sends files only as a whole. */
+static int plan_stream(struct nbd_source *source, struct nbd_place *ret_place)
+{
+	struct nbd_stream *stream = NULL;
+	int r = nbd_stream_open(source, &stream);
+
+	if (r == 0 && source->staging && source->format[0] == '\0' && !source->ask.original)
+		r = head_judge(source, stream);
+	if (r == 0 && is_raw(source)) {
+		atomic_store(&source->source.access, IMAGE_SEQUENTIAL);
+		source->stream = stream;
+		return 0;
+	}
+	if (r == 0)
+		r = plan_staged(source, stream, ret_place);
+	nbd_stream_close(stream);
+	return r;
+}
+
+/* One reading is enough for its digest, too, if it is brought here first, and nobody loses by it.
+ */
+static bool staging_wanted(struct nbd_source *source)
+{
+	return source->ask.sum && source->ask.late && source->staging && !is_raw(source) &&
+	       nbd_stage_room(source, NULL) == 0;
+}
+
+static int plan_http(struct nbd_source *source, struct nbd_place *ret_place)
+{
+	CLEANUP_FREE char *original = NULL;
+	CLEANUP_FREE char *uri = NULL;
+	int r = nbdkit_start(source, &original);
+
+	if (r < 0)
+		return r;
+	uri = xasprintf("nbd+unix:///?socket=%s", original);
+	if (source->format[0] == '\0' && !source->ask.original)
+		r = format_find(source, uri);
+	if (r == 0 && staging_wanted(source)) {
+		child_stop(&source->children[--source->child_count]);
+		return plan_stream(source, ret_place);
+	}
+	if (r == 0 && is_raw(source))
+		ret_place->socket = xstrdup(original);
+	else if (r == 0)
+		r = qemu_start(source, original, &ret_place->socket);
+	return r;
+}
+
+static int plan_file(struct nbd_source *source, struct nbd_place *ret_place)
+{
+	int r = 0;
+
+	if (source->format[0] == '\0' && !source->ask.original)
+		r = format_find(source, source->text);
+	if (r < 0)
+		return r;
+	return is_raw(source) ? nbdkit_start(source, &ret_place->socket)
+			      : qemu_start(source, NULL, &ret_place->socket);
 }
 
 int nbd_plan(struct nbd_source *source, struct nbd_place *ret_place)
 {
 	const bool http = is_http(source->text);
-	char *original = NULL;
+	bool ranges = false;
 	int r;
 
 	if (is_nbd(source->text)) {
 		ret_place->uri = xstrdup(source->text);
-		return format_set(source, "raw");
+		free(source->format);
+		source->format = xstrdup("raw");
+		return 0;
 	}
 	if (!http && source->text[0] != '/')
 		return err_set(&source->err, -EINVAL,
 			       "\"%s\" is no source: give a path, http://, https:// or nbd://",
 			       source->text);
-	r = http ? http_look(source) : file_look(source);
-	if (r == 0 && http)
-		r = nbdkit_start(source, &original);
-	if (r == 0 && source->format[0] == '\0' && !source->original)
-		r = format_find(source, original);
-	if (r == 0 && (source->original || strcmp(source->format, "raw") == 0)) {
-		if (!http)
-			r = nbdkit_start(source, &original);
-		ret_place->socket = original;
+	r = http ? http_look(source, &ranges) : file_look(source);
+	if (r < 0 || source->ask.look)
 		return r;
-	}
-	if (r == 0)
-		r = qemu_start(source, original, &ret_place->socket);
-	free(original);
-	return r;
+	if (!http)
+		return plan_file(source, ret_place);
+	return ranges ? plan_http(source, ret_place) : plan_stream(source, ret_place);
 }

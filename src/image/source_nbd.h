@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A source on a thread of its own: the thread starts the children, speaks to them with libnbd, and
- * may wait for whatever it likes without holding up a loop. Fibers give it calls and park.
+ * A source on a thread of its own: the thread starts the children, speaks to them with libnbd, or
+ * to a web server without byte ranges itself, and may wait for whatever it likes without holding up
+ * a loop. Fibers give it calls and park. Everything that the thread waits for ends when wake_fd has
+ * something to say and `stop` is set, but for the resolver of names.
  */
 #ifndef IMAGE_SOURCE_NBD_H
 #define IMAGE_SOURCE_NBD_H
@@ -18,6 +20,8 @@
 #define NBD_CHILDREN_MAX 2
 #define NBD_OPEN_MS 10000  /* for one step of opening */
 #define NBD_STALL_MS 30000 /* without an answer while one is due */
+#define NBD_CLOSE_MS 2000  /* for a thread to end, before it is left to itself */
+#define NBD_LOOK_MS 200	   /* waited for without looking whether it is to stop */
 
 enum nbd_call_kind { NBD_CALL_OPEN, NBD_CALL_READ, NBD_CALL_EXTENT };
 
@@ -38,18 +42,22 @@ struct nbd_call {
 struct nbd_source {
 	struct image_source source;
 	struct loop *loop;
-	const char *directory; /* borrowed, as the opener's is */
+	char *directory;
+	char *staging; /* NULL = none */
 	char *text;
-	char *format; /* owned; "" = look */
-	bool original;
-	pthread_t thread;
+	char *format;	      /* "" = look */
+	struct image_ask ask; /* without what it borrows */
 	int wake_fd;
 	atomic_bool stop;
-	pthread_mutex_t lock; /* of the two below */
+	pthread_mutex_t lock; /* of the next four */
 	struct list calls;    /* new ones */
 	bool ended;	      /* the thread takes no more */
+	bool gone;	      /* it touches nothing of this any more */
+	bool abandoned;	      /* nobody waits for that: it frees this */
 
 	/* The thread's. */
+	struct nbd_stream *stream; /* of a source that is read in order */
+	char *staged;		   /* path of our file; NULL = none */
 	struct nbd_handle *nbd;
 	bool extents_known;
 	struct list flying;
@@ -63,11 +71,15 @@ struct nbd_source {
 /* The thread's main. */
 void *nbd_source_main(void *arg);
 
+/* By the last who has it. */
+void nbd_source_free(struct nbd_source *source);
+
 /* --- In the thread, while it opens ------------------------------------------------------------ */
 
 /*
  * nbd_plan.c: looks at what the source is, starts children, and says where the NBD export is: an
- * URI, or the path of a socket. Sets format, identity and sizes of the original.
+ * URI, or the path of a socket; neither, when source->stream has it, or nothing is to be read. Sets
+ * format, identity and sizes of the original.
  */
 struct nbd_place {
 	char *uri;    /* owned; NULL */
@@ -75,14 +87,14 @@ struct nbd_place {
 };
 MUST_CHECK int nbd_plan(struct nbd_source *source, struct nbd_place *ret_place);
 
-/* nbd_http.c: one request for the head. -ENOENT (404), -EACCES (401, 403), -EHOSTUNREACH ... */
-struct nbd_http_head {
-	uint64_t size_bytes;
-	bool has_size;
-	bool ranges; /* it says that it has them */
-	char identity[IMAGE_IDENTITY_MAX + 1];
-};
-MUST_CHECK int nbd_http_head(const char *url, const atomic_bool *stop,
-			     struct nbd_http_head *ret_head, struct err *err);
+/* nbd_stage.c: all of the stream into a file of ours, whose path is source->staged then. */
+struct nbd_stream;
+MUST_CHECK int nbd_stage(struct nbd_source *source, struct nbd_stream *stream);
+/* The first of the stream alone, to be looked at; sets source->staged, too. */
+MUST_CHECK int nbd_stage_head(struct nbd_source *source, struct nbd_stream *stream);
+/* Room for the whole original. -ENOSPC, -EOPNOTSUPP: there is no place for it. */
+MUST_CHECK int nbd_stage_room(struct nbd_source *source, struct err *err);
+/* The file loses its name; who has it open keeps it. */
+void nbd_stage_forget(struct nbd_source *source);
 
 #endif

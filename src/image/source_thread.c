@@ -2,9 +2,11 @@
 /*
  * The side of the thread: opens, then moves bytes between libnbd and the buffers of calls, and ends
  * every call exactly once, whatever becomes of the server. It never waits for longer than
- * LOOK_MS without looking whether it is to stop.
+ * NBD_LOOK_MS without looking whether it is to stop.
  */
 #include "source_nbd.h"
+
+#include "nbd_stream.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -17,8 +19,6 @@
 #include <quoin/base_assert.h>
 #include <quoin/base_clock.h>
 #include <quoin/base_text.h>
-
-#define LOOK_MS 200
 
 /* --- The end of a call --------------------------------------------------------------------------
  */
@@ -121,7 +121,7 @@ static void call_submit(struct nbd_source *source, struct nbd_call *call)
 /* --- Waiting
  * -------------------------------------------------------------------------------------- */
 
-/* Until the handle or the loop wants something, or for LOOK_MS. */
+/* Until the handle or the loop wants something, or for NBD_LOOK_MS. */
 static void turn(struct nbd_source *source)
 {
 	struct pollfd fds[2] = {{.fd = source->wake_fd, .events = POLLIN}, {.fd = -1}};
@@ -134,7 +134,7 @@ static void turn(struct nbd_source *source)
 		fds[1].events = (short)((direction & LIBNBD_AIO_DIRECTION_READ ? POLLIN : 0) |
 					(direction & LIBNBD_AIO_DIRECTION_WRITE ? POLLOUT : 0));
 	}
-	if (poll(fds, 2, LOOK_MS) <= 0)
+	if (poll(fds, 2, NBD_LOOK_MS) <= 0)
 		return;
 	if (fds[0].revents && read(source->wake_fd, &count, sizeof(count)) < 0)
 		ASSERT(errno == EAGAIN || errno == EINTR);
@@ -215,23 +215,36 @@ static void sizes_take(struct nbd_source *source)
 		nbd_can_meta_context(source->nbd, LIBNBD_CONTEXT_BASE_ALLOCATION) == 1;
 	base->size_bytes = size > 0 ? (uint64_t)size : 0;
 	snprintf(base->format, sizeof(base->format), "%s", source->format);
-	base->original = source->original || strcmp(source->format, "raw") == 0;
+	base->original = source->ask.original || strcmp(source->format, "raw") == 0;
 	if (base->original_bytes == 0)
 		base->original_bytes = base->size_bytes;
+}
+
+/* What comes from the stream is the original, and the disk. */
+static void sizes_of_stream(struct nbd_source *source)
+{
+	struct image_source *base = &source->source;
+
+	base->size_bytes = base->original_bytes;
+	base->original = true;
+	snprintf(base->format, sizeof(base->format), "%s", source->format);
 }
 
 static int open_it(struct nbd_source *source)
 {
 	struct nbd_place place = {.uri = NULL};
 	int r = nbd_plan(source, &place);
+	const bool there = place.uri || place.socket;
 
-	if (r == 0)
+	if (r == 0 && there)
 		r = connect_start(source, &place);
-	if (r == 0)
+	if (r == 0 && there)
 		r = connect_wait(source);
-	if (r == 0)
+	if (r == 0 && there)
 		sizes_take(source);
-	if (r == 0 && source->source.size_bytes == 0) {
+	if (r == 0 && source->stream)
+		sizes_of_stream(source);
+	if (r == 0 && (there || source->stream) && source->source.size_bytes == 0) {
 		die(source, -ENODATA, "it is empty");
 		r = -ENODATA;
 	}
@@ -279,19 +292,48 @@ static void calls_fail(struct nbd_source *source)
 		call_end(call, source->err.code);
 }
 
+/* Of a stream: it moves only when somebody wants more of it. */
+static void call_serve(struct nbd_source *source, struct nbd_call *call)
+{
+	list_append(&source->flying, &call->node);
+	if (source->err.code == 0 && call->kind == NBD_CALL_READ) {
+		ASSERT_U64(call->offset, ==, nbd_stream_at(source->stream));
+		if (nbd_stream_read(source->stream, call->data, call->length, &source->err) == 0)
+			source->heard_ms = clock_now_ms(CLOCK_MONOTONIC);
+	}
+	call_end(call, source->err.code);
+}
+
 static void serve(struct nbd_source *source)
 {
 	while (!atomic_load(&source->stop)) {
 		struct nbd_call *call;
 
 		turn(source);
-		while ((call = call_next(source)) != NULL)
-			call_submit(source, call);
-		if (source->err.code == 0)
+		while ((call = call_next(source)) != NULL) {
+			if (source->stream)
+				call_serve(source, call);
+			else
+				call_submit(source, call);
+		}
+		if (source->err.code == 0 && source->nbd)
 			health_look(source);
 		if (source->err.code < 0)
 			calls_fail(source);
 	}
+}
+
+/* Nothing of the source is touched behind this, unless nobody else will. */
+static void leave(struct nbd_source *source)
+{
+	bool abandoned;
+
+	pthread_mutex_lock(&source->lock);
+	source->gone = true;
+	abandoned = source->abandoned;
+	pthread_mutex_unlock(&source->lock);
+	if (abandoned)
+		nbd_source_free(source);
 }
 
 void *nbd_source_main(void *arg)
@@ -302,13 +344,17 @@ void *nbd_source_main(void *arg)
 
 	pthread_setname_np(pthread_self(), "image-source");
 	r = open_it(source);
-	/* All are connected, or never will be: a daemon that is killed leaves no socket. */
+	/* All are connected, or never will be: a daemon that is killed leaves no socket, no file.
+	 */
 	socket_dir_remove(source);
-	/* The first call is the one that waits for this. */
-	while ((call = call_next(source)) == NULL)
+	nbd_stage_forget(source);
+	/* The first call is the one that waits for this, unless it was given up. */
+	while ((call = call_next(source)) == NULL && !atomic_load(&source->stop))
 		turn(source);
-	ASSERT(call->kind == NBD_CALL_OPEN);
-	call_end(call, r);
+	if (call) {
+		ASSERT(call->kind == NBD_CALL_OPEN);
+		call_end(call, r);
+	}
 	serve(source);
 	if (source->err.code == 0)
 		die(source, -ECANCELED, "closed");
@@ -316,8 +362,10 @@ void *nbd_source_main(void *arg)
 	source->ended = true;
 	pthread_mutex_unlock(&source->lock);
 	calls_fail(source);
+	nbd_stream_close(source->stream);
 	/* The last one serves the ones before. */
 	while (source->child_count > 0)
 		child_stop(&source->children[--source->child_count]);
+	leave(source);
 	return NULL;
 }

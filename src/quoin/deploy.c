@@ -64,9 +64,34 @@ char *deploy_sums(const json_t *deploy)
 	return text_detach(&t);
 }
 
+/* What is unusual about how it is read, and what comes of that; NULL = nothing. */
+char *deploy_access_words(const json_t *deploy)
+{
+	const char *access = show_text(deploy, "access");
+	char passed[SIZE_TEXT_MAX];
+	char all[SIZE_TEXT_MAX];
+
+	show_size(deploy, "passed_bytes", passed);
+	show_size(deploy, "original_bytes", all);
+	if (strcmp(access, "sequential") == 0)
+		return xasprintf("in order%s, %s of %s: the server has no byte ranges, so what is "
+				 "further on waits for what is before it",
+				 show_truth(deploy, "again") ? ", from the beginning again" : "",
+				 passed, all);
+	if (strcmp(access, "staged") != 0)
+		return NULL;
+	if (show_number(deploy, "passed_bytes") < show_number(deploy, "original_bytes"))
+		return xasprintf("all of it is brought to the state directory first, %s of %s",
+				 passed, all);
+	return xasprintf("from the state directory, where all of it was brought first");
+}
+
 static void bar_draw(const json_t *deploy)
 {
-	CLEANUP_FREE char *words = deploy_words(deploy);
+	CLEANUP_FREE char *state = deploy_words(deploy);
+	CLEANUP_FREE char *access = deploy_access_words(deploy);
+	CLEANUP_FREE char *words =
+		xasprintf("%s%s%s", state, access ? "; " : "", access ? access : "");
 
 	progress_draw(show_number(deploy, "here_bytes"), show_number(deploy, "image_bytes"), words);
 }
@@ -148,6 +173,16 @@ static bool goes_on(const json_t *deploy, bool to_the_end)
 	       !is_state(deploy, "refused") && !is_state(deploy, "failed");
 }
 
+static void arriving_tell(const char *name, const json_t *deploy)
+{
+	CLEANUP_FREE char *access = deploy_access_words(deploy);
+
+	printf("%s is there, and its image arrives in the background: see quoin volume info %s\n",
+	       name, name);
+	if (access)
+		printf("It is read %s.\n", access);
+}
+
 static int told(const struct invocation *in, const json_t *deploy)
 {
 	if (is_state(deploy, "refused"))
@@ -161,9 +196,7 @@ static int told(const struct invocation *in, const json_t *deploy)
 	if (in->json)
 		printf("\n");
 	else if (!is_state(deploy, "done") && !is_state(deploy, "none"))
-		printf("%s is there, and its image arrives in the background: see quoin volume "
-		       "info %s\n",
-		       in->arguments[0], in->arguments[0]);
+		arriving_tell(in->arguments[0], deploy);
 	return EXIT_DONE;
 }
 

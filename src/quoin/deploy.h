@@ -10,5 +10,7 @@ char *deploy_words(const json_t *deploy);
 
 /* "1.0G fetched, 1.1G written, 0.9G of 1.1G verified", the same. */
 char *deploy_sums(const json_t *deploy);
+/* How it is read, where that is not at any place: "in order, 3M of 12M: ..."; NULL. The same. */
+char *deploy_access_words(const json_t *deploy);
 
 #endif

@@ -57,7 +57,7 @@ int verb_image_digest(struct invocation *in)
 	const char *directory = getenv("TMPDIR");
 	struct work work = {.source = path};
 
-	image_opener_nbd(&work.opener, directory ? directory : "/tmp");
+	image_opener_nbd(&work.opener, directory ? directory : "/tmp", NULL);
 	if (work_run(&work) < 0)
 		return fail(EXIT_REFUSED, "%s", work.err.text);
 	if (fflush(stdout) != 0)

@@ -29,6 +29,11 @@ const struct property property_volume[] = {
 	{NULL, NULL, NULL, PROPERTY_SIZE},
 };
 
+const struct property property_snapshot[] = {
+	{"template", "template", "template", PROPERTY_SWITCH},
+	{NULL, NULL, NULL, PROPERTY_SIZE},
+};
+
 static const struct property *find(const struct property *all, const char *name, size_t length)
 {
 	for (const struct property *p = all; p->name; p++) {

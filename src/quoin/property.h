@@ -24,6 +24,7 @@ struct property {
 /* Each ends with a NULL name. */
 extern const struct property property_pool[];
 extern const struct property property_volume[];
+extern const struct property property_snapshot[];
 
 /* Puts KEY=VALUE into the body. EXIT_USAGE, with the error told. */
 MUST_CHECK int property_put(const struct property *all, const char *word, json_t *body);

@@ -72,8 +72,8 @@ static char *holds_join(const json_t *holds)
 
 static void list_print(const json_t *snapshots)
 {
-	static const char *const head[] = {"NAME",    "USED",  "REFER", "WRITTEN",
-					   "CREATED", "HOLDS", NULL};
+	static const char *const head[] = {"NAME",    "USED",	  "REFER", "WRITTEN",
+					   "CREATED", "TEMPLATE", "HOLDS", NULL};
 	static const char *const keys[] = {"unique_bytes", "referenced_bytes", "written_bytes"};
 	char size[SIZE_TEXT_MAX];
 	char when[SHOW_TIME_MAX];
@@ -91,6 +91,7 @@ static void list_print(const json_t *snapshots)
 		for (size_t k = 0; k < ARRAY_SIZE(keys); k++)
 			table_add(&table, "%s", counted ? show_size(snapshot, keys[k], size) : "-");
 		table_add(&table, "%s", show_time(snapshot, "created_s", when));
+		table_add(&table, "%s", show_truth(snapshot, "template") ? "yes" : "-");
 		table_add(&table, "%s", holds);
 	}
 	table_print(&table);

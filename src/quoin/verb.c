@@ -65,7 +65,7 @@ static const struct verb_option volume_create_options[] = {
 };
 
 static const struct verb_option volume_deploy_options[] = {
-	{"from", "SOURCE", "a path, http://, https://, nbd://, or POOL/NAME@SNAP of the same pool"},
+	{"from", "SOURCE", "a path, http://, https://, nbd://, POOL/NAME or POOL/NAME@SNAP"},
 	{"size", "N", "of the volume (default: the image's)"},
 	{"mode", "MODE", "online (default): usable at once; first: when all of it is here"},
 	{"sha256", "DIGEST", "what the image file must have"},
@@ -209,6 +209,9 @@ const struct verb verb_table[] = {
 	 verb_snapshot_hold},
 	{"snapshot", "release", "POOL/NAME@SNAP TAG", "take a hold off", 2, 2, NULL,
 	 verb_snapshot_release},
+	{"snapshot", "set", "POOL/NAME@SNAP template=on|off",
+	 "make it a template, which is not destroyed, or an ordinary one again", 2, 2, NULL,
+	 verb_snapshot_set},
 	{"snapshot", "rename", "POOL/NAME@SNAP SNAP", "give it another name", 2, 2, NULL,
 	 verb_snapshot_rename},
 	{"target", "create", "NAME VOLUME...",

@@ -119,6 +119,7 @@ int verb_snapshot_destroy(struct invocation *in);
 int verb_snapshot_hold(struct invocation *in);
 int verb_snapshot_release(struct invocation *in);
 int verb_snapshot_rename(struct invocation *in);
+int verb_snapshot_set(struct invocation *in);
 int verb_health(struct invocation *in);
 int verb_drive_list(struct invocation *in);
 int verb_drive_info(struct invocation *in);

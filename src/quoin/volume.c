@@ -73,6 +73,7 @@ static void deploy_print(const json_t *deploy)
 {
 	CLEANUP_FREE char *words = NULL;
 	CLEANUP_FREE char *sums = NULL;
+	CLEANUP_FREE char *access = NULL;
 
 	if (!json_is_object(deploy))
 		return;
@@ -82,6 +83,9 @@ static void deploy_print(const json_t *deploy)
 	show_line("image", "%s", words);
 	show_line("of it", "%s", sums);
 	show_line("from", "%s", show_text(deploy, "source"));
+	access = deploy_access_words(deploy);
+	if (access)
+		show_line("read", "%s", access);
 }
 
 static void info_print(const json_t *volume)
@@ -298,6 +302,14 @@ int verb_snapshot_hold(struct invocation *in)
 int verb_snapshot_release(struct invocation *in)
 {
 	return send_body(in, "/v1/snapshots/release", two_named(in, "name", "tag"), EXIT_DONE);
+}
+
+int verb_snapshot_set(struct invocation *in)
+{
+	json_t *body = words_named(in, "name", in->arguments[0]);
+	int status = body ? property_put(property_snapshot, in->arguments[1], body) : EXIT_USAGE;
+
+	return send_body(in, "/v1/snapshots/set", body, status);
 }
 
 int verb_snapshot_rename(struct invocation *in)

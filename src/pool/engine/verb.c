@@ -152,6 +152,11 @@ int snapshot_idle_check(const struct pool *pool, const struct snapshot *snapshot
 	const char *name = snapshot->rec.name;
 	const char *clone;
 
+	if (snapshot->rec.hold_count > 0 && strcmp(snapshot->rec.holds[0], POOL_TEMPLATE_TAG) == 0)
+		return err_set(err, -EBUSY,
+			       "snapshot '%s@%s' is a template; first say template=off: see quoin "
+			       "snapshot set",
+			       volume_name, name);
 	if (snapshot->rec.hold_count > 0)
 		return err_set(err, -EBUSY, "snapshot '%s@%s' is held by '%s'; release it first",
 			       volume_name, name, snapshot->rec.holds[0]);

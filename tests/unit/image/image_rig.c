@@ -18,7 +18,7 @@ struct fake_source {
 	struct image_source source;
 	struct image_rig *rig;
 	bool dead, stopped;
-	uint64_t delay_ns;
+	uint64_t at; /* where it is, when it is read in order */
 };
 
 static struct fake_source *fake_of(struct image_source *source)
@@ -57,6 +57,9 @@ static int fake_read(struct image_source *source, uint64_t offset, void *data, s
 	int r;
 
 	assert_true(offset + length <= RIG_IMAGE);
+	if (source->access == IMAGE_SEQUENTIAL)
+		assert_int_equal(offset, fake->at);
+	fake->at = offset + length;
 	r = fake_answer(fake);
 	/* A request that fails may have left anything in the buffer. */
 	if (r < 0) {
@@ -126,6 +129,10 @@ static int fake_open(const struct image_opener *opener, struct loop *loop,
 	struct fake_source *fake;
 
 	fiber_sleep_ns(NS_PER_MS);
+	while (rig->plan.open_hangs && !ask->opening->given_up)
+		fiber_sleep_ns(NS_PER_MS);
+	if (ask->opening->given_up)
+		return err_set(err, -ECANCELED, "it was given up");
 	if (chance(rig, rig->plan.open_fails))
 		return err_set(err, -EHOSTUNREACH, "the fake source is away");
 	fake = xcalloc(1, sizeof(*fake));
@@ -136,7 +143,15 @@ static int fake_open(const struct image_opener *opener, struct loop *loop,
 	snprintf(fake->source.format, sizeof(fake->source.format), "raw");
 	snprintf(fake->source.identity, sizeof(fake->source.identity), "%s",
 		 rig->plan.changed ? "two" : "one");
+	if (rig->plan.in_order)
+		fake->source.access = IMAGE_SEQUENTIAL;
+	if (rig->plan.brings_sum)
+		assert_false(ask->original);
+	fake->source.has_sum = rig->plan.brings_sum && ask->sum;
+	rig_image_sha256(rig, fake->source.sum);
+	fake->source.sum[0] ^= rig->plan.wrong_sum ? 1 : 0;
 	rig->sources_open++;
+	rig->sources_opened++;
 	*ret_source = &fake->source;
 	return 0;
 }

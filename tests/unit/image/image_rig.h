@@ -20,6 +20,10 @@ struct fake_plan {
 	unsigned open_fails; /* per thousand openings */
 	bool changed;	     /* every opening from now on is of another image */
 	bool no_extents;
+	bool in_order;	 /* it is read from the beginning on, each byte once */
+	bool open_hangs; /* until it is given up */
+	bool brings_sum; /* of the original, whose bytes nobody may ask for then */
+	bool wrong_sum;
 };
 
 struct image_rig {
@@ -34,7 +38,7 @@ struct image_rig {
 	uint8_t image[RIG_VOLUME]; /* zeroes behind its end */
 	struct fake_plan plan;
 	uint64_t source_reads, source_bytes;
-	unsigned sources_open;
+	unsigned sources_open, sources_opened;
 	bool settled;
 };
 

@@ -133,21 +133,30 @@ static void faults_cost_time_alone(void **state)
 				    : 0);
 }
 
+/* Stopped, and begun again: how much is here. */
+static uint64_t half_way(struct test *t)
+{
+	struct job_progress progress;
+
+	t->record.rate_bytes = 2 * MiB;
+	begin(t);
+	fiber_sleep_ns(1500 * NS_PER_MS);
+	job_progress(t->rig.job, &progress);
+	assert_false(progress.again);
+	rig_stop(&t->rig);
+	assert_int_equal(rig_start(&t->rig), 0);
+	job_progress(t->rig.job, &progress);
+	assert_true(progress.here_bytes >= MiB && progress.here_bytes < RIG_IMAGE);
+	return progress.here_bytes;
+}
+
 static void comes_back(void *arg)
 {
 	struct test *t = arg;
 	uint64_t here;
-	struct job_progress progress;
 
-	t->record.rate_bytes = 2 * MiB;
 	t->rig.plan.no_extents = true;
-	begin(t);
-	fiber_sleep_ns(1500 * NS_PER_MS);
-	rig_stop(&t->rig);
-	assert_int_equal(rig_start(&t->rig), 0);
-	job_progress(t->rig.job, &progress);
-	here = progress.here_bytes;
-	assert_true(here >= MiB && here < RIG_IMAGE);
+	here = half_way(t);
 	t->rig.source_bytes = 0;
 	assert_int_equal(job_rate_set(t->rig.job, 0), 0);
 	rig_wait_done(&t->rig);
@@ -161,6 +170,140 @@ static void nothing_is_fetched_twice(void **state)
 	run(comes_back, 1, NULL, 0);
 	run(comes_back, 2, NULL, RECORD_SHA256);
 	run(comes_back, 3, NULL, RECORD_DIGESTS);
+}
+
+/* --- In order ----------------------------------------------------------------------------------
+ */
+
+static void an_image_is_read_in_order(void **state)
+{
+	const struct fake_plan plan = {.in_order = true};
+
+	run(arrives, 1, &plan, 0);
+	run(arrives, 2, &plan, RECORD_SHA256);
+	run(arrives, 3, &plan, RECORD_DIGESTS);
+}
+
+/* The fake source fails a test that reads from it anywhere else. */
+static void it_begins_again_after_faults(void **state)
+{
+	const struct fake_plan plan = {
+		.fail = 60, .die = 30, .stall = 20, .open_fails = 300, .in_order = true};
+
+	for (uint64_t seed = 1; seed <= 6; seed++)
+		run(arrives_over_faults, seed, &plan,
+		    seed % 3 == 0   ? RECORD_SHA256
+		    : seed % 3 == 1 ? RECORD_DIGESTS
+				    : 0);
+}
+
+static uint64_t volume_writes(struct test *t)
+{
+	struct disk_sim_stats stats;
+
+	disk_sim_stats_get(t->rig.drives[0], &stats);
+	return stats.done[DISK_WRITE];
+}
+
+static void begins_again(void *arg)
+{
+	struct test *t = arg;
+	struct job_progress progress;
+	uint64_t here;
+	uint64_t writes;
+
+	here = half_way(t);
+	writes = volume_writes(t);
+	t->rig.source_bytes = 0;
+	assert_int_equal(job_rate_set(t->rig.job, 0), 0);
+	do {
+		fiber_sleep_ns(100 * NS_PER_US);
+		job_progress(t->rig.job, &progress);
+		/* Until it is where it was, nothing is written. */
+		if (progress.passed_bytes < here)
+			assert_int_equal(volume_writes(t), writes);
+	} while (progress.passed_bytes < here);
+	assert_int_equal(progress.access, IMAGE_SEQUENTIAL);
+	assert_true(progress.again);
+	rig_wait_done(&t->rig);
+	assert_int_equal(t->rig.source_bytes, RIG_IMAGE);
+	volume_is_image(t);
+	rig_stop(&t->rig);
+}
+
+static void a_restart_begins_again_and_rewrites_nothing(void **state)
+{
+	const struct fake_plan plan = {.in_order = true};
+
+	run(begins_again, 1, &plan, 0);
+	run(begins_again, 2, &plan, RECORD_SHA256);
+}
+
+static void guest_is_ahead(void *arg)
+{
+	struct test *t = arg;
+
+	t->record.flags |= RECORD_PAUSED;
+	begin(t);
+	attach(t);
+	fiber_sleep_ns(NS_PER_S);
+	assert_int_equal(t->rig.source_reads, 0);
+	/* A pause holds nobody up, and all that is before comes with it. */
+	assert_int_equal(io(t, BLOCK_READ, 3 * MiB - RIG_BLOCK, 2 * RIG_BLOCK), 0);
+	assert_memory_equal(t->buffer, t->rig.image + 3 * MiB - RIG_BLOCK, 2 * RIG_BLOCK);
+	fiber_sleep_ns(NS_PER_S);
+	assert_int_equal(t->rig.source_reads, 4);
+	assert_int_equal(job_pause(t->rig.job, false), 0);
+	rig_wait_done(&t->rig);
+	volume_is_image(t);
+	detach(t);
+	rig_stop(&t->rig);
+}
+
+static void guests_wait_for_what_is_before(void **state)
+{
+	const struct fake_plan plan = {.in_order = true};
+
+	run(guest_is_ahead, 1, &plan, 0);
+	run(guest_is_ahead, 2, &plan, RECORD_SHA256);
+}
+
+/* --- Sums that sources bring -------------------------------------------------------------------
+ */
+
+static void sum_comes_along(void *arg)
+{
+	struct test *t = arg;
+
+	snprintf(t->record.format, sizeof(t->record.format), "qcow2");
+	t->rig.plan.brings_sum = true;
+	begin(t);
+	rig_wait_done(&t->rig);
+	volume_is_image(t);
+	rig_stop(&t->rig);
+}
+
+static void wait_failed(struct test *t, const char *why);
+
+static void wrong_sum_comes_along(void *arg)
+{
+	struct test *t = arg;
+
+	snprintf(t->record.format, sizeof(t->record.format), "qcow2");
+	t->rig.plan.brings_sum = t->rig.plan.wrong_sum = true;
+	begin(t);
+	attach(t);
+	wait_failed(t, "SHA-256");
+	assert_int_equal(t->rig.source_reads, 0);
+	assert_int_equal(io(t, BLOCK_READ, 0, RIG_BLOCK), -EIO);
+	detach(t);
+	rig_stop(&t->rig);
+}
+
+static void a_sum_that_comes_along_is_enough(void **state)
+{
+	run(sum_comes_along, 1, NULL, RECORD_SHA256);
+	run(wrong_sum_comes_along, 1, NULL, RECORD_SHA256);
 }
 
 /* --- Guests --------------------------------------------------------------------------------------
@@ -338,12 +481,51 @@ static void a_source_that_is_away_is_waited_for(void **state)
 	run(source_away, 1, NULL, 0);
 }
 
+/* It would hang for ever: so would this, if nobody gave it up. */
+static void opening_hangs(void *arg)
+{
+	struct test *t = arg;
+
+	t->rig.plan.open_hangs = true;
+	begin(t);
+	fiber_sleep_ns(NS_PER_S);
+	assert_int_equal(t->rig.sources_opened, 0);
+	rig_stop(&t->rig);
+}
+
+static void original_hangs(void *arg)
+{
+	struct test *t = arg;
+
+	snprintf(t->record.format, sizeof(t->record.format), "qcow2");
+	t->record.flags |= RECORD_PAUSED;
+	begin(t);
+	fiber_sleep_ns(NS_PER_S);
+	assert_int_equal(t->rig.sources_opened, 1);
+	t->rig.plan.open_hangs = true;
+	assert_int_equal(job_pause(t->rig.job, false), 0);
+	fiber_sleep_ns(NS_PER_S);
+	rig_stop(&t->rig);
+}
+
+static void an_opening_is_given_up(void **state)
+{
+	run(opening_hangs, 1, NULL, 0);
+	run(original_hangs, 1, NULL, RECORD_SHA256);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_image_arrives),
 		cmocka_unit_test(faults_cost_time_alone),
 		cmocka_unit_test(nothing_is_fetched_twice),
+		cmocka_unit_test(an_image_is_read_in_order),
+		cmocka_unit_test(it_begins_again_after_faults),
+		cmocka_unit_test(a_restart_begins_again_and_rewrites_nothing),
+		cmocka_unit_test(guests_wait_for_what_is_before),
+		cmocka_unit_test(a_sum_that_comes_along_is_enough),
+		cmocka_unit_test(an_opening_is_given_up),
 		cmocka_unit_test(guests_come_first),
 		cmocka_unit_test(wrong_pieces_are_not_shown),
 		cmocka_unit_test(a_wrong_sum_stops_it),

@@ -347,6 +347,7 @@ static void world_run(uint64_t seed)
 	if (seed % 4 != 0)
 		w->rig.plan =
 			(struct fake_plan){.fail = 20, .die = 5, .stall = 2, .open_fails = 200};
+	w->rig.plan.in_order = seed % 4 == 3;
 	rig_run(&w->rig, life, w);
 	rig_fini(&w->rig);
 	free(buffers);

@@ -51,6 +51,7 @@ enum api_ask_key {
 	ASK_RATE = UINT64_C(1) << 33,
 	ASK_FIRST = UINT64_C(1) << 34,
 	ASK_PAUSED = UINT64_C(1) << 35,
+	ASK_TEMPLATE = UINT64_C(1) << 36,
 };
 
 #define ASK_PROPERTIES \
@@ -69,7 +70,7 @@ struct api_ask {
 	uint64_t size, quota, refquota, reservation, refreservation, rewind, cursor, since, offset,
 		length, to_offset, rate;
 	unsigned reserve_permille;
-	bool pause_when_full, read_only, force, recursive, autotrim, first, paused;
+	bool pause_when_full, read_only, force, recursive, autotrim, first, paused, template;
 };
 
 /* -EINVAL: a key that is not in `takes`, one of `needs` is missing, a value is not what it is. */

@@ -55,6 +55,14 @@ MUST_CHECK int control_stop(struct control *control, struct err *err);
 /* Disconnects clients, waits for I/O in flight, stops the workers. NULL is allowed. */
 void control_free(struct control *control);
 
+/*
+ * Loops find out things that the thread of the verbs is to act on: targets may start that waited
+ * for a volume. `wake` is called then, in any thread, and that thread calls control_errands_run()
+ * soon after. NULL: nobody listens any more.
+ */
+void control_on_errand(struct control *control, void (*wake)(void *data), void *data);
+void control_errands_run(struct control *control);
+
 /* The journal of what happened; its functions may be called from any thread. */
 struct health_events *control_events(struct control *control);
 

@@ -98,7 +98,7 @@ MUST_CHECK int control_volume_promote(struct control *control, const char *name,
 
 /*
  * The source is opened in the background: ask for what becomes of it. A snapshot of the same pool
- * is cloned at once. -EEXIST, -EINVAL.
+ * is cloned at once, a volume of it copied by reference. -EEXIST, -EINVAL.
  */
 MUST_CHECK int control_deploy_start(struct control *control,
 				    const struct control_deploy_params *params, struct err *err);
@@ -133,5 +133,7 @@ MUST_CHECK int control_snapshot_hold(struct control *control, const char *name, 
 				     struct err *err);
 MUST_CHECK int control_snapshot_release(struct control *control, const char *name, const char *tag,
 					struct err *err);
+MUST_CHECK int control_snapshot_template(struct control *control, const char *name, bool on,
+					 struct err *err);
 
 #endif

@@ -139,9 +139,11 @@ struct control_volume_copy {
 };
 /* With this begin the names of what a copy makes on its way. */
 #define CONTROL_COPY_NAME "quoin-copy."
+/* With this those of the snapshots that are made to be read by another pool. */
+#define CONTROL_SOURCE_SNAPSHOT "quoin-deploy."
 struct control_deploy_params {
 	const char *name;	 /* "POOL/NAME", to be made */
-	const char *source;	 /* an absolute path, http(s)://, nbd://, or "POOL/NAME@SNAP" */
+	const char *source;	 /* an absolute path, http(s)://, nbd://, or "POOL/NAME[@SNAP]" */
 	uint64_t size_bytes;	 /* 0 = the image's */
 	bool first;		 /* not attached before all of it is here and right */
 	const char *sha256;	 /* of the original, 64 hexadecimal digits; NULL */
@@ -164,6 +166,10 @@ struct control_deploy_info {
 	char source[CONTROL_SOURCE_MAX + 1];
 	uint64_t image_bytes, here_bytes, fetched_bytes, verified_bytes, verify_bytes;
 	uint64_t rate_limit, rate_now; /* bytes a second */
+	/* "random", "sequential", "staged"; NULL = it is not known (yet). */
+	const char *access;
+	uint64_t original_bytes, passed_bytes; /* in order, or staged */
+	bool again;			       /* in order, and not for the first time */
 };
 
 struct control_volume_info {
@@ -188,7 +194,8 @@ struct control_snapshot_info {
 	uint64_t referenced_bytes, unique_bytes, written_bytes;
 	unsigned clone_count, hold_count;
 	char holds[CONTROL_HOLDS_MAX][CONTROL_TAG_MAX + 1];
-	bool counted; /* false: newer than the last checkpoint, numbers are not there yet */
+	bool template; /* volumes are made of it; not destroyed while it is one */
+	bool counted;  /* false: newer than the last checkpoint, numbers are not there yet */
 };
 
 #endif

@@ -22,6 +22,12 @@
 
 struct image_deploy;
 
+/* Told when a deployment was refused, has its volume, is done, or failed. Lives longer than it. */
+struct image_watcher {
+	void (*changed)(void *data);
+	void *data;
+};
+
 struct image_deploy_params {
 	struct pool *pool;
 	const char *name; /* of the volume to be made */
@@ -33,6 +39,7 @@ struct image_deploy_params {
 	uint8_t sha256[IMAGE_DIGEST_BYTES]; /* of the original */
 	struct image_digests digests;	    /* taken on success; count 0 = none */
 	uint64_t rate_bytes;		    /* a second; 0 = as fast as it comes */
+	const struct image_watcher *watcher;
 };
 
 /*
@@ -64,6 +71,10 @@ struct image_info {
 	uint64_t verified_bytes, verify_bytes;
 	uint64_t rate_limit, rate_now; /* bytes a second */
 	int code;		       /* negative errno of a refusal */
+	bool open;		       /* the source is, or is being opened: */
+	enum image_access access;
+	uint64_t original_bytes, passed_bytes; /* in order, or into our file */
+	bool again;			       /* in order, and not for the first time */
 };
 
 /* Opens the source in the background; then the volume is there, or it is refused. -ENOMEM. */
@@ -71,15 +82,21 @@ MUST_CHECK int image_deploy_new(const struct image_deploy_params *params,
 				struct image_deploy **ret_deploy);
 
 /*
- * [fiber] After an import: goes on with the next arriving volume from *cursor on (0 at first), and
+ * [fiber] After an import: goes on with the next arriving volume from `cursor` on (0 at first), and
  * clears away what a crash left half made. -ENOENT: there are no more; any other: this one cannot
  * go on, and the sentence names it.
  */
-MUST_CHECK int image_deploy_resume(struct pool *pool, const struct image_opener *opener,
-				   unsigned *cursor, struct image_deploy **ret_deploy,
+struct image_resume {
+	struct pool *pool;
+	const struct image_opener *opener;
+	const struct image_watcher *watcher;
+	unsigned cursor;
+};
+MUST_CHECK int image_deploy_resume(struct image_resume *resume, struct image_deploy **ret_deploy,
 				   struct err *err);
 
 const char *image_deploy_name(const struct image_deploy *deploy);
+const char *image_deploy_source(const struct image_deploy *deploy);
 void image_deploy_info(const struct image_deploy *deploy, struct image_info *ret_info);
 
 /* No guest has its volume, and nothing is left to do. */
@@ -95,7 +112,8 @@ MUST_CHECK int image_deploy_rate(struct image_deploy *deploy, uint64_t rate_byte
 /* What waits is tried again at once. */
 void image_deploy_retry(struct image_deploy *deploy);
 
-/* [fiber] Stops. What is here stays, to be gone on from. No guest has it any more. */
+/* [fiber] Stops, an opening too. What is here stays, to be gone on from. No guest has it any more.
+ */
 void image_deploy_free(struct image_deploy *deploy);
 
 /* [fiber] The same, and the volume is destroyed when it is not done. */

@@ -164,6 +164,8 @@ MUST_CHECK int pool_snapshot_create(struct pool *pool, const char *const *names,
 MUST_CHECK int pool_snapshot_destroy(struct pool *pool, const char *name, struct err *err);
 MUST_CHECK int pool_snapshot_rename(struct pool *pool, const char *name, const char *new_snap,
 				    struct err *err);
+/* [fiber] Not destroyed while it has tags. This one says that it is a template. */
+#define POOL_TEMPLATE_TAG "quoin:template"
 MUST_CHECK int pool_snapshot_hold(struct pool *pool, const char *name, const char *tag,
 				  struct err *err);
 MUST_CHECK int pool_snapshot_release(struct pool *pool, const char *name, const char *tag,
