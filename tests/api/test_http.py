@@ -197,6 +197,8 @@ class OpenApi(DaemonTest):
         self.ask('POST', '/v1/snapshots/hold', {'name': 'tank/v@1', 'tag': 'keep'})
         self.ask('POST', '/v1/snapshots/destroy', {'names': ['tank/v@1']}, good=False)
         self.ask('POST', '/v1/snapshots/release', {'name': 'tank/v@1', 'tag': 'keep'})
+        for on in (True, False):
+            self.ask('POST', '/v1/snapshots/set', {'name': 'tank/v@1', 'template': on})
         self.ask('POST', '/v1/snapshots/rename', {'name': 'tank/v@1', 'new_name': 'one'})
         self.every_export_answer()
         self.ask('POST', '/v1/volumes/rollback', {'snapshot': 'tank/v@one'})
