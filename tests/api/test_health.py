@@ -57,6 +57,8 @@ class Health(DaemonTest):
         pool = self.pool()
         self.assertEqual((pool['name'], pool['verdict'], pool['collector']),
                          ('tank', 'passed', None))
+        known = self.request('GET', '/v1/pools/tank')[1]
+        self.assertEqual((pool['guid'], pool['worker']), (known['guid'], known['worker']))
         self.assertEqual([pool[key] for key in ('scrub', 'resilver', 'squash')], [None] * 3)
         self.assertEqual(self.done('health', '--json').json['verdict'], 'passed')
         self.done('pool', 'export', 'tank')
