@@ -4,6 +4,7 @@
 
 #include <quoin/api_pool_json.h>
 #include <quoin/base_assert.h>
+#include <quoin/base_text.h>
 
 static json_t *number(uint64_t value)
 {
@@ -70,6 +71,25 @@ static json_t *drive_encode(const struct control_drive_info *drive)
 	return json;
 }
 
+static json_t *damage_encode(const struct control_pool_info *info)
+{
+	const struct control_damage *damage = &info->damage;
+	json_t *ranges = json_array();
+	json_t *json = json_object();
+
+	for (unsigned i = 0; i < damage->count; i++) {
+		const struct control_damage_range *range = &damage->ranges[i];
+		CLEANUP_FREE char *object = xasprintf("%s/%s", info->name, range->name);
+		json_t *item = json_object();
+
+		PUT(item, {"object", text(object)}, {"offset", number(range->offset)},
+		    {"length_bytes", number(range->length_bytes)});
+		ASSERT(json_array_append_new(ranges, item) == 0);
+	}
+	PUT(json, {"ranges", ranges}, {"more_bytes", number(damage->more_bytes)});
+	return json;
+}
+
 static void pool_numbers_put(json_t *json, const struct control_pool_info *info)
 {
 	PUT(json, {"memory_bytes", number(info->memory_bytes)},
@@ -93,7 +113,7 @@ static void pool_numbers_put(json_t *json, const struct control_pool_info *info)
 	    {"check_errors", number(info->check_errors)}, {"healed", number(info->healed)},
 	    {"bad_blocks", number(info->bad_blocks)},
 	    {"refused_writes", number(info->refused_writes)},
-	    {"lost_bytes", number(info->lost_bytes)});
+	    {"lost_bytes", number(info->lost_bytes)}, {"damage", damage_encode(info)});
 }
 
 json_t *api_pool_encode(const struct control_pool_info *info)

@@ -71,6 +71,14 @@ static void sums_copy(const struct pool_io_sums *from, struct control_io_sums *t
 	to->in_flight = from->in_flight;
 }
 
+static const char *why_word(enum pool_io_why why)
+{
+	static const char *const words[POOL_WHYS] = {"drives", "checkpoint", "pacing", "space",
+						     "verb",   "repair",     "memory"};
+
+	return words[why];
+}
+
 static void io_copy(const struct pool_io *from, struct control_io *to)
 {
 	memset(to, 0, sizeof(*to));
@@ -84,6 +92,7 @@ static void io_copy(const struct pool_io *from, struct control_io *to)
 			continue;
 		to->worst_ns = worst->ns;
 		to->worst_kind = worst->kind;
+		to->worst_why = why_word(worst->why);
 		to->worst_ago_min = ago;
 		to->worst_checkpoint = worst->checkpoint;
 		to->worst_failed = worst->failed;
@@ -152,7 +161,9 @@ void control_board_put(struct control_board *board, struct control_pool *pool,
 		entry->health.info = *info;
 		io_copy(&io, &entry->health.io);
 		entry->health.checkpoint_s = status.checkpoint_s;
+		entry->health.checkpoint_ns = status.checkpoint_ns_last;
 		entry->health.pending_bytes = status.pending_bytes;
+		entry->health.log_records = status.log_records;
 		entry->health.near_full = w->watch.near_full;
 		entry->health.full_in_s = forecast_full_in(&w->forecast, info->available_bytes);
 		entry->looked_ns = clock_now_ns(CLOCK_MONOTONIC);

@@ -156,12 +156,10 @@ int verb_drive_info(struct invocation *in)
 		drive = drive_find(answer, in->arguments[0]);
 		status = drive ? EXIT_DONE : EXIT_REFUSED;
 	}
-	if (drive && wants_json) {
-		json_dumpf(drive, stdout, JSON_INDENT(2));
-		printf("\n");
-	} else if (drive) {
+	if (drive && wants_json)
+		words_print(drive);
+	else if (drive)
 		info_print(drive);
-	}
 	json_decref(answer);
 	return status;
 }

@@ -30,9 +30,9 @@ static void pool_row(struct table *table, const json_t *pool)
 		  show_number(pool, "read_errors") + show_number(pool, "write_errors") +
 			  show_number(pool, "check_errors"));
 	if (json_is_object(worst))
-		table_add(table, "%s %s%s", duration_format(show_number(worst, "ns"), a),
-			  show_text(worst, "kind"),
-			  show_truth(worst, "during_checkpoint") ? ", checkpoint" : "");
+		table_add(table, "%s %s, %s%s", duration_format(show_number(worst, "ns"), a),
+			  show_text(worst, "kind"), show_text(worst, "why"),
+			  show_truth(worst, "during_checkpoint") ? " (checkpoint)" : "");
 	else
 		table_add(table, "-");
 }

@@ -47,6 +47,11 @@ static const struct verb_option pool_import_options[] = {
 	{NULL, NULL, NULL},
 };
 
+static const struct verb_option pool_status_options[] = {
+	{"verbose", NULL, "and damage, the slowest request, checkpoints and the log (also -v)"},
+	{NULL, NULL, NULL},
+};
+
 static const struct verb_option force_options[] = {
 	{"force", NULL, "lose what it holds"},
 	{NULL, NULL, NULL},
@@ -136,8 +141,8 @@ const struct verb verb_table[] = {
 	 "make a pool; a LAYOUT is DRIVE..., or mirror DRIVE DRIVE...", 2, ARGUMENTS_MAX,
 	 pool_create_options, verb_pool_create},
 	{"pool", "list", "", "show all pools", 0, 0, NULL, verb_pool_list},
-	{"pool", "status", "[NAME]", "show health, problems, space and drives", 0, 1, NULL,
-	 verb_pool_status},
+	{"pool", "status", "[NAME]", "show health, problems, space and drives", 0, 1,
+	 pool_status_options, verb_pool_status},
 	{"pool", "import", "[NAME [DRIVE...]]",
 	 "take a pool into service; without NAME, show what there is", 0, ARGUMENTS_MAX,
 	 pool_import_options, verb_pool_import},

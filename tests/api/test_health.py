@@ -75,6 +75,12 @@ class Health(DaemonTest):
         self.assertEqual((pool['io']['in_flight'], pool['io']['errors']), (0, 0))
         self.assertGreater(pool['worst_of_the_hour']['ns'], 0)
         self.assertIn(pool['worst_of_the_hour']['kind'], ('read', 'write', 'other'))
+        self.assertIn(pool['worst_of_the_hour']['why'], (
+            'drives', 'checkpoint', 'pacing', 'space', 'verb', 'repair', 'memory'))
+        out = self.done('pool', 'status', '-v').out
+        for words in ('checkpoint ', 'records are in no checkpoint yet', ' min ago: ',
+                      'none known', 'scrub '):
+            self.assertIn(words, out)
 
     def unwell(self, verdict, *words):
         result = self.quoin('health')
@@ -92,6 +98,55 @@ class Health(DaemonTest):
         self.done('pool', 'import', 'tank', self.a)
         self.wait(lambda h: h['verdict'] == 'warning')
         self.unwell('warning', 'tank', 'degraded', 'it is missing')
+
+    def rot(self, block):
+        """Spoils each place of the drive that holds this content."""
+        with open(self.a, 'r+b') as file:
+            content = file.read()
+            at = content.find(block)
+            while at >= 0:
+                file.seek(at)
+                file.write(bytes(len(block)))
+                at = content.find(block, at + 1)
+
+    def get(self, volume):
+        """Reads all of it, as far as it can be read."""
+        socket = self.path('get.sock')
+        self.done('target', 'create', 'get', '--listen', socket, volume)
+        code = subprocess.run([os.path.join(BUILD, 'tests/client/nvme-get'), socket,
+                               self.path('out')], check=False, timeout=60,
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode
+        self.done('target', 'destroy', 'get')
+        return code
+
+    def test_damaged(self):
+        self.start()
+        self.done('pool', 'create', 'tank', self.a)
+        self.done('volume', 'create', 'tank/v', '--size', '4M')
+        self.put('tank/v', 4 * MIB)
+        self.done('pool', 'export', 'tank')
+        with open(self.path('image'), 'rb') as file:
+            file.seek(MIB)
+            self.rot(file.read(4096))
+        self.done('pool', 'import', 'tank', self.a)
+        self.assertEqual(self.pool()['damage'], {'ranges': [], 'more_bytes': 0})
+        self.assertNotEqual(self.get('tank/v'), 0)
+        place = {'object': 'tank/v', 'offset': MIB, 'length_bytes': 4096}
+        pool = self.wait(lambda h: h['pools'][0]['damage']['ranges'])['pools'][0]
+        self.assertEqual(pool['damage'], {'ranges': [place], 'more_bytes': 0})
+        self.unwell('failing', f'tank/v: 4096 bytes at {MIB} cannot be read from any copy')
+        out = self.done('pool', 'status', 'tank', '-v').out
+        self.assertIn(f'tank/v: 4.0 KiB at byte {MIB}', out)
+        answer = self.done('pool', 'status', '--verbose', 'tank', '--json').json
+        self.assertEqual(answer['damage']['ranges'], [place])
+        out = self.done('events', '--severity', 'error').out
+        self.assertIn(f'pool.damaged  tank: 1 times a block of a volume could not be read from '
+                      f'any copy, at last 4096 bytes at {MIB} of tank/v', out)
+        self.refused('pool', 'status', '-v', 'none', says='there is no pool "none"')
+        # Written anew it is well, and the drive had an error.
+        self.put('tank/v', 4 * MIB)
+        self.wait(lambda h: not h['pools'][0]['damage']['ranges'])
+        self.unwell('warning', 'it had errors, and is used')
 
     def test_failed(self):
         self.start()

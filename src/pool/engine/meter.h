@@ -6,6 +6,9 @@
 #include "engine/io.h"
 
 void meter_begin(struct volume *volume);
+
+/* A write goes on, as far as it can: may come again. */
+void meter_admit(struct pool *pool, struct volume_request *words);
 void meter_end(struct pool *pool, struct volume *volume, const struct block_request *request);
 
 /* Minutes without a request have no worst one. */

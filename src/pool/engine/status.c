@@ -226,6 +226,7 @@ static void counter_status(const struct pool *pool, struct pool_status *status)
 	status->replayed_records = pool->replayed;
 	status->checkpoint_s = pool->super.time_s;
 	status->pending_bytes = pool->pending_total * PAGE_BYTES;
+	status->log_records = pool->deltas[0].count + pool->deltas[1].count;
 	status->device_reads = pool->raid.reads;
 	status->device_writes = pool->raid.writes;
 	status->device_flushes = pool->raid.flushes;

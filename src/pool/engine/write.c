@@ -12,6 +12,7 @@
 
 #include "engine/checkpoint.h"
 #include "engine/discard.h"
+#include "engine/meter.h"
 
 /* --- Buffers ------------------------------------------------------------------------------- */
 
@@ -189,6 +190,7 @@ static void wio_submit(struct wio *wio)
 struct gather {
 	struct pool *pool;
 	struct wio *wio;
+	bool held; /* the last one, by the pace of a checkpoint */
 };
 
 static void gather_send(struct gather *g)
@@ -369,8 +371,10 @@ static bool process(struct gather *g, struct block_request *request)
 	struct volume *volume = request_words(request)->device->volume;
 	int error = 0;
 
-	if (request_words(request)->at == 0 && write_held(g->pool, request))
+	g->held = request_words(request)->at == 0 && write_held(g->pool, request);
+	if (g->held)
 		return false;
+	meter_admit(g->pool, request_words(request));
 	if (request->op != BLOCK_WRITE)
 		return trim_process(g->pool, request);
 	if (request_words(request)->at > 0)
@@ -385,6 +389,7 @@ static bool process(struct gather *g, struct block_request *request)
 			request_part_end(request, -ENOSPC);
 			return true;
 		}
+		request_words(request)->why = POOL_WHY_SPACE;
 		list_append(&volume->starved, &request->node);
 		volume->requests--;
 		return true;
@@ -398,6 +403,16 @@ static bool process(struct gather *g, struct block_request *request)
 	return go_on(g, request);
 }
 
+/* Why the head of the queue waits. */
+static enum pool_io_why queue_why(const struct gather *g)
+{
+	if (list_empty(&g->pool->incoming))
+		return POOL_WHY_DRIVES;
+	if (g->held)
+		return POOL_WHY_PACING;
+	return checkpoint_busy(g->pool) ? POOL_WHY_CHECKPOINT : POOL_WHY_MEMORY;
+}
+
 void writes_process(struct pool *pool)
 {
 	struct gather g = {.pool = pool};
@@ -409,6 +424,7 @@ void writes_process(struct pool *pool)
 	while (!list_empty(&pool->incoming) &&
 	       process(&g, container_of(pool->incoming.next, struct block_request, node)))
 		;
+	pool->queue_why = queue_why(&g);
 	gather_send(&g);
 	pool->working = false;
 }

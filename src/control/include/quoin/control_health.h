@@ -28,8 +28,9 @@ struct control_io {
 	struct control_io_sums sums;
 	/* Bucket i has those below 2^i microseconds, the last one all that are slower. */
 	uint64_t latency[CONTROL_IO_KINDS][CONTROL_IO_BUCKETS];
-	uint64_t worst_ns;   /* of the last hour; 0 = there was no request */
-	unsigned worst_kind; /* of it: 0 read, 1 write, 2 other */
+	uint64_t worst_ns;     /* of the last hour; 0 = there was no request */
+	unsigned worst_kind;   /* of it: 0 read, 1 write, 2 other */
+	const char *worst_why; /* what most of it went by with: "drives", "checkpoint" ... */
 	unsigned worst_ago_min;
 	bool worst_checkpoint; /* one was under way */
 	bool worst_failed;
@@ -38,10 +39,11 @@ struct control_io {
 struct control_pool_health {
 	struct control_pool_info info;
 	struct control_io io;
-	uint64_t age_ms;       /* of the look; UINT64_MAX: it is not imported */
-	bool timed_out;	       /* there should be a newer one */
-	uint64_t checkpoint_s; /* wall clock */
-	uint64_t pending_bytes;
+	uint64_t age_ms;	/* of the look; UINT64_MAX: it is not imported */
+	bool timed_out;		/* there should be a newer one */
+	uint64_t checkpoint_s;	/* wall clock */
+	uint64_t checkpoint_ns; /* what the last one took; 0 = there was none since the import */
+	uint64_t pending_bytes, log_records; /* in the log alone: what a crash leaves to replay */
 	bool near_full;
 	uint64_t
 		full_in_s; /* when guests have all, if they go on as in the last hours; 0 = never */

@@ -3,6 +3,7 @@
 #ifndef QUOIN_CONTROL_POOL_TYPES_H
 #define QUOIN_CONTROL_POOL_TYPES_H
 
+#include <quoin/control_damage.h>
 #include <quoin/control_spec.h>
 
 #define CONTROL_POOLS_MAX 32
@@ -76,9 +77,10 @@ struct control_pool_info {
 	uint64_t checkpoint, created_s, replayed_records;
 	uint64_t held_writes, held_ns; /* back, while checkpoints ran, since the import */
 	uint64_t read_errors, write_errors, check_errors, healed;
-	uint64_t bad_blocks; /* reads since the import that no copy could serve */
+	uint64_t bad_blocks;	 /* reads since the import that no copy could serve */
 	uint64_t refused_writes; /* of guests, for want of space, since the import */
-	uint64_t lost_bytes; /* used by nobody, as metadata was damaged */
+	uint64_t lost_bytes;	 /* used by nobody, as metadata was damaged */
+	struct control_damage damage;
 	unsigned drive_count;
 	struct control_drive_info drives[CONTROL_DRIVES_MAX]; /* of a failed one: paths only */
 };
