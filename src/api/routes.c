@@ -176,7 +176,8 @@ struct route {
 
 /* They wait for nothing, and need no verb to be at rest. */
 static int (*const quick[])(struct call *call, struct err *err) = {
-	api_metrics, api_health, api_drives_list, api_drive_test, api_events_list,
+	api_metrics,	api_health,	    api_drives_list,
+	api_drive_test, api_schedules_list, api_events_list,
 };
 
 static const struct route routes[] = {
@@ -197,6 +198,9 @@ static const struct route routes[] = {
 	{"GET", "/v1/drives", api_drives_list, false, 200, 0, 0},
 	{"POST", "/v1/drives/test", api_drive_test, true, 204, ASK_PATH | ASK_TEST,
 	 ASK_PATH | ASK_TEST},
+	{"GET", "/v1/schedules", api_schedules_list, false, 200, 0, 0},
+	{"PATCH", "/v1/schedules/{name}", api_schedule_set, true, 204,
+	 ASK_SHORT_TEST | ASK_LONG_TEST | ASK_TRIM | ASK_SCRUB, 0},
 	{"POST", "/v1/events/list", api_events_list, true, 200,
 	 ASK_SINCE | ASK_SEVERITY | ASK_OBJECT, 0},
 	{"GET", "/v1/pools", api_pools_list, false, 200, 0, 0},

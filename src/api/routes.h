@@ -30,6 +30,8 @@ int api_metrics(struct call *call, struct err *err);
 int api_health(struct call *call, struct err *err);
 int api_drives_list(struct call *call, struct err *err);
 int api_drive_test(struct call *call, struct err *err);
+int api_schedules_list(struct call *call, struct err *err);
+int api_schedule_set(struct call *call, struct err *err);
 int api_events_list(struct call *call, struct err *err);
 int api_pools_list(struct call *call, struct err *err);
 int api_pool_create(struct call *call, struct err *err);

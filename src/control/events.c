@@ -11,6 +11,8 @@
 #include <quoin/health_drives.h>
 #include <quoin/health_hook.h>
 
+#define TEST_DRIVES_MS 500
+
 struct health_events *control_events(struct control *control)
 {
 	return control->events;
@@ -71,6 +73,9 @@ int control_events_open(struct control *control, const struct control_params *pa
 	int r = health_events_new(&journal, &control->events);
 
 	watch.events = control->events;
+	/* Who plays a drive does not want to wait for the next question. */
+	if (params->test_smart)
+		watch.interval_ms = TEST_DRIVES_MS;
 	if (r == 0)
 		r = health_drives_new(&watch, &control->drives);
 	if (r < 0)

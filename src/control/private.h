@@ -8,6 +8,7 @@
 #include "board.h"
 #include "export.h"
 #include "pool.h"
+#include "scheduler.h"
 #include "state.h"
 #include "target.h"
 #include "workers.h"
@@ -28,6 +29,7 @@ struct control {
 	struct health_events *events;
 	struct health_drives *drives;
 	struct control_board board;
+	struct control_scheduler scheduler;
 	struct health_hook *hooks[CONTROL_HOOKS]; /* a program's, an address's; NULL = none */
 	struct control_workers workers;
 	struct control_pools pools;

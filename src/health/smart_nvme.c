@@ -23,7 +23,7 @@ void smart_report_init(struct smart_report *report)
 	report->media_errors = report->error_log_entries = SMART_UNKNOWN;
 	report->reallocated = report->pending = report->uncorrectable = SMART_UNKNOWN;
 	report->bytes_read = report->bytes_written = report->free_bytes = SMART_UNKNOWN;
-	report->self_test_percent = report->self_test_hours = SMART_UNKNOWN;
+	report->self_test_percent = report->self_test_hours = report->self_tests = SMART_UNKNOWN;
 }
 
 /* ASCII, padded with spaces; anything else is shown as '?'. */
@@ -64,6 +64,8 @@ void smart_nvme_identify_decode(const uint8_t *page, struct smart_report *report
 	text_decode(page + 24, 40, report->model, sizeof(report->model));
 	text_decode(page + 64, 8, report->firmware, sizeof(report->firmware));
 	report->temperature_warning_c = celsius(le16_get(page + 266));
+	/* OACS: the command is there. */
+	report->self_tests = (page[256] & 0x10) != 0;
 }
 
 void smart_nvme_health_decode(const uint8_t *page, struct smart_report *report)

@@ -96,7 +96,7 @@ class Words(DaemonTest):
     def test_completion_of_words(self):
         self.assertEqual(self.complete(''), self.nouns())
         for noun in ('pool', 'volume', 'export', 'snapshot', 'target', 'image', 'drive', 'inspect',
-                     'daemon'):
+                     'schedule', 'daemon'):
             self.assertEqual(self.complete(noun, ''), self.verbs(noun))
         for verb in self.table:
             words = [w for w in (verb['noun'], verb['verb']) if w]

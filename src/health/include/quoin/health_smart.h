@@ -62,6 +62,7 @@ struct smart_report {
 	enum smart_self_test self_test;
 	int64_t self_test_percent; /* done, while it runs */
 	int64_t self_test_hours;   /* power-on hours at its end */
+	int64_t self_tests;	   /* it has some: 1, 0 */
 	char backing[64];	   /* of a file: the device below */
 	unsigned attribute_count;
 	struct smart_attribute attributes[SMART_ATTRIBUTES_MAX];
