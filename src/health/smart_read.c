@@ -119,6 +119,9 @@ static int file_read(const char *path, const struct stat *st, struct smart_repor
 /* --- Recorded ------------------------------------------------------------------------------------
  */
 
+#define RECORDED_BYTES \
+	(SMART_NVME_IDENTIFY_BYTES + SMART_NVME_HEALTH_BYTES + SMART_NVME_SELF_TEST_BYTES)
+
 static char *recorded_name(const struct smart_source *source, const char *path, const char *end)
 {
 	const char *slash = strrchr(path, '/');
@@ -159,14 +162,17 @@ static int recorded_read(const struct smart_source *source, const char *path,
 	pages = recorded_bytes(source, path, ".nvme", &length);
 	if (!pages)
 		return -ENOENT;
-	if (length !=
-	    SMART_NVME_IDENTIFY_BYTES + SMART_NVME_HEALTH_BYTES + SMART_NVME_SELF_TEST_BYTES)
-		return err_set(err, -EINVAL, "%s.nvme has not the size of its three pages", path);
+	if (length < RECORDED_BYTES || (length - RECORDED_BYTES) % SMART_NVME_ERROR_BYTES != 0 ||
+	    (length - RECORDED_BYTES) / SMART_NVME_ERROR_BYTES > SMART_NVME_ERRORS_MAX)
+		return err_set(err, -EINVAL, "%s.nvme has not the size of its pages", path);
 	at = (const uint8_t *)pages;
 	smart_nvme_identify_decode(at, report);
 	smart_nvme_health_decode(at + SMART_NVME_IDENTIFY_BYTES, report);
 	smart_nvme_self_test_decode(at + SMART_NVME_IDENTIFY_BYTES + SMART_NVME_HEALTH_BYTES,
 				    report);
+	smart_nvme_errors_decode(at + RECORDED_BYTES,
+				 (unsigned)((length - RECORDED_BYTES) / SMART_NVME_ERROR_BYTES),
+				 report);
 	return 0;
 }
 
