@@ -13,6 +13,7 @@
 #include <quoin/base_text.h>
 #include <quoin/control_health.h>
 #include <quoin/health_drives.h>
+#include <quoin/health_hook.h>
 
 #include "routes.h"
 
@@ -255,15 +256,41 @@ static json_t *events_encode(struct call *call, struct verdict *v)
 	return json;
 }
 
+static json_t *hooks_encode(struct call *call, struct verdict *v)
+{
+	static const char *const kinds[CONTROL_HOOKS] = {"program", "url"};
+	struct health_hook_status status;
+	json_t *all = json_array();
+
+	for (unsigned i = 0; i < CONTROL_HOOKS; i++) {
+		json_t *json;
+
+		if (!control_health_hook(call->control, i, &status))
+			continue;
+		json = json_object();
+		put(json, "kind", json_string(kinds[i]));
+		put(json, "delivered", number(status.delivered));
+		put(json, "given_up", number(status.failed));
+		put(json, "retries", number(status.retries));
+		put(json, "problem", text_or_null(status.problem));
+		ASSERT(json_array_append_new(all, json) == 0);
+		if (status.problem[0] != '\0')
+			say(v, SMART_FAILING, "quoind", HEALTH_HOOK_FAILING, status.problem);
+	}
+	return all;
+}
+
 int api_health(struct call *call, struct err *err)
 {
 	struct verdict v = {.worst = SMART_PASSED, .reasons = json_array()};
 	json_t *pools = pools_encode(call, &v);
 	json_t *events = events_encode(call, &v);
+	json_t *hooks = hooks_encode(call, &v);
 
 	smart_judge_all(call, &v);
-	call->answer = json_pack("{s:s, s:o, s:o, s:o}", "verdict", smart_verdict_word(v.worst),
-				 "problems", v.reasons, "pools", pools, "events", events);
+	call->answer =
+		json_pack("{s:s, s:o, s:o, s:o, s:o}", "verdict", smart_verdict_word(v.worst),
+			  "problems", v.reasons, "pools", pools, "events", events, "hooks", hooks);
 	ASSERT(call->answer != NULL);
 	return 0;
 }

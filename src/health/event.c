@@ -23,6 +23,10 @@ static const struct type types[HEALTH_EVENT_TYPES] = {
 				   "flushed is there"},
 	[HEALTH_EVENTS_LOST] = {"events.lost", HEALTH_WARNING,
 				"make room on the file system of the state directory"},
+	[HEALTH_HOOK_FAILING] = {"hook.failing", HEALTH_ERROR,
+				 "see to what --event-program or --event-url names: events are not "
+				 "handed on"},
+	[HEALTH_HOOK_WELL] = {"hook.well", HEALTH_NOTICE, ""},
 	[HEALTH_POOL_CREATED] = {"pool.created", HEALTH_NOTICE, ""},
 	[HEALTH_POOL_IMPORTED] = {"pool.imported", HEALTH_NOTICE, ""},
 	[HEALTH_POOL_EXPORTED] = {"pool.exported", HEALTH_NOTICE, ""},

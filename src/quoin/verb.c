@@ -52,6 +52,11 @@ static const struct verb_option pool_status_options[] = {
 	{NULL, NULL, NULL},
 };
 
+static const struct verb_option health_options[] = {
+	{"watch", NULL, "go on, and say when it changes, until it is ended"},
+	{NULL, NULL, NULL},
+};
+
 static const struct verb_option force_options[] = {
 	{"force", NULL, "lose what it holds"},
 	{NULL, NULL, NULL},
@@ -220,7 +225,7 @@ const struct verb verb_table[] = {
 	{"target", "rescan", "NAME [NSID]", "look at the size of its volumes again", 1, 2, NULL,
 	 verb_target_rescan},
 	{"health", NULL, "", "is everything well, and if not, what to do; exits with 1 then", 0, 0,
-	 NULL, verb_health},
+	 health_options, verb_health},
 	{"drive", "list", "", "show what the drives of pools say of themselves", 0, 0, NULL,
 	 verb_drive_list},
 	{"drive", "info", "DRIVE", "show all that one says", 1, 1, NULL, verb_drive_info},

@@ -5,7 +5,7 @@ import os
 import subprocess
 import time
 
-from quoin_test import BUILD, DaemonTest, main
+from quoin_test import BUILD, QUOIN, DaemonTest, main
 
 MIB = 1 << 20
 WAIT_S = 30
@@ -179,6 +179,52 @@ class Health(DaemonTest):
         self.done('pool', 'create', 'tank', self.a)
         self.wait(lambda h: h['verdict'] == 'failing')
         self.unwell('failing', f'tank:{self.a}: the drive says that it fails')
+
+    def test_watched(self):
+        """Printed again when something changes; the watcher outlives the daemon."""
+        self.start()
+        self.done('pool', 'create', 'tank', 'mirror', self.a, self.b)
+        self.wait(lambda h: h['pools'])
+        for words in ((), ('--json',)):
+            with subprocess.Popen([QUOIN, 'health', '--watch', *words, '--socket', self.socket],
+                                  stdout=subprocess.PIPE, text=True) as watch:
+                first = watch.stdout.readline()
+                self.assertIn('passed', first)
+                self.done('pool', 'export', 'tank')
+                os.rename(self.b, self.b + '.away')
+                self.assertEqual(self.stop(), 0)
+                self.start()
+                self.done('pool', 'import', 'tank', self.a)
+                line = watch.stdout.readline()
+                while 'is missing' not in line:
+                    line = watch.stdout.readline()
+                if words:
+                    self.assertEqual(json.loads(line)['verdict'], 'warning')
+                watch.terminate()
+            # Stale when it is back: another one for the next round.
+            self.done('pool', 'destroy', 'tank', '--force')
+            os.rename(self.b + '.away', self.b)
+            self.done('pool', 'create', 'tank', '--force', 'mirror', self.a, self.b)
+            self.wait(lambda h: h['verdict'] == 'passed' and h['pools'])
+        self.stop()
+        self.refused('health', '--watch', says='')
+
+    def test_hook_that_fails(self):
+        hook = self.path('hook')
+        with open(hook, 'w', encoding='utf-8') as file:
+            file.write('#!/bin/sh\ntest -e ' + self.path('well') + '\n')
+        os.chmod(hook, 0o755)
+        self.start('--event-program', hook, '--event-severity', 'notice')
+        answer = self.wait(lambda h: h['verdict'] == 'failing')
+        self.assertEqual([(h['kind'], h['delivered']) for h in answer['hooks']],
+                         [('program', 0)])
+        self.unwell('failing', 'quoind: ', '--event-program')
+        self.assertIn('hook.failing  quoind', self.done('events').out)
+        with open(self.path('well'), 'w', encoding='utf-8'):
+            pass
+        self.wait(lambda h: h['verdict'] == 'passed')
+        self.assertIn('hook.well', self.done('events').out)
+        self.assertEqual(self.done('events').out.count('hook.failing'), 1)
 
     def test_events_cannot_be_saved(self):
         os.mkdir(self.state, 0o700)

@@ -12,6 +12,7 @@
 #define CONTROL_HEALTH_OLD_MS 10000 /* a look that is older does not tell how the pool is */
 
 struct control;
+struct health_hook_status;
 
 #define CONTROL_IO_KINDS 3 /* reads, writes, others: flush, discard, zeroes */
 #define CONTROL_IO_BUCKETS 24
@@ -67,5 +68,10 @@ bool control_health_pool(struct control *control, unsigned index,
  */
 unsigned control_health_volumes(struct control *control, const char *pool,
 				struct control_volume_health **ret_volumes);
+
+/* Of events: 0 hands them to a program, 1 to an address. False: there is none. */
+#define CONTROL_HOOKS 2
+bool control_health_hook(struct control *control, unsigned index,
+			 struct health_hook_status *ret_status);
 
 #endif
