@@ -202,31 +202,6 @@ json_t *api_deploy_encode(const struct control_deploy_info *info)
 	return json;
 }
 
-json_t *api_volume_encode(const struct control_volume_info *info)
-{
-	const struct control_volume_set *set = &info->properties;
-	json_t *json = json_object();
-
-	PUT(json, {"name", text(info->name)}, {"guid", uuid(info->guid)},
-	    {"origin", text_or_null(info->origin)}, {"target", text_or_null(info->target)},
-	    {"size_bytes", number(info->size_bytes)}, {"quota_bytes", number(set->quota_bytes)},
-	    {"refquota_bytes", number(set->refquota_bytes)},
-	    {"reservation_bytes", number(set->reservation_bytes)},
-	    {"refreservation_bytes", number(set->refreservation_bytes)},
-	    {"full", json_string(set->pause_when_full ? "pause" : "error")},
-	    {"read_only", json_boolean(set->read_only)},
-	    {"referenced_bytes", number(info->referenced_bytes)},
-	    {"unique_bytes", number(info->unique_bytes)}, {"used_bytes", number(info->used_bytes)},
-	    {"snapshots_bytes", number(info->snapshots_bytes)},
-	    {"available_bytes", number(info->available_bytes)},
-	    {"pending_bytes", number(info->pending_bytes)}, {"created_s", number(info->created_s)},
-	    {"snapshots", json_integer(info->snapshot_count)},
-	    {"paused", json_boolean(info->paused)},
-	    {"deploy",
-	     info->deploy.state[0] != '\0' ? api_deploy_encode(&info->deploy) : json_null()});
-	return json;
-}
-
 json_t *api_snapshot_encode(const struct control_snapshot_info *info)
 {
 	json_t *holds = json_array();

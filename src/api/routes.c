@@ -398,6 +398,7 @@ void api_dispatch(const struct api_context *context, const struct api_request *r
 		ret_reply->status = route->status;
 		ret_reply->json = call.answer;
 		ret_reply->text = call.text;
+		ret_reply->text_is_json = call.text_is_json;
 		return;
 	}
 	ret_reply->status = api_error_status(err.code);

@@ -17,7 +17,8 @@ struct call {
 	json_t *body;	     /* NULL when the route takes none */
 	struct api_ask *ask; /* the same decoded, when the route says what it takes */
 	json_t *answer;	     /* NULL = none */
-	char *text;	     /* the answer of what speaks no JSON; NULL = none */
+	char *text;	     /* the answer as it is sent; NULL = none */
+	bool text_is_json;   /* else it is plain */
 };
 
 /* 0 with an answer, or negative errno with a sentence. */

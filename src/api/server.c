@@ -57,7 +57,8 @@ static enum MHD_Result answer(struct MHD_Connection *connection, struct api_repl
 	}
 	if (text[0] != '\0')
 		MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
-					reply->text ? CONTENT_TEXT : "application/json");
+					reply->text && !reply->text_is_json ? CONTENT_TEXT
+									    : "application/json");
 	if (reply->allow)
 		MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, reply->allow);
 	result = MHD_queue_response(connection, reply->status, response);

@@ -123,8 +123,14 @@ static const char *state_word(enum image_state state)
 	return words[state];
 }
 
-void control_deploys_info(const struct control_pool *pool, const char *name,
-			  struct control_deploy_info *ret_info)
+bool control_deploys_has(const struct control_pool *pool, const char *name)
+{
+	return slot_of((struct control_pool *)pool, name) != NULL;
+}
+
+/* `state` is "" when there is none. */
+static void info_get(const struct control_pool *pool, const char *name,
+		     struct control_deploy_info *ret_info)
 {
 	struct image_deploy **slot = slot_of((struct control_pool *)pool, name);
 	struct image_info info;
@@ -329,7 +335,7 @@ static int look(struct pool_args *args)
 	struct control_deploy_info *info = args->out;
 	struct pool_volume_info volume;
 
-	control_deploys_info(args->owner, args->name, info);
+	info_get(args->owner, args->name, info);
 	if (info->state[0] != '\0')
 		return 0;
 	info->state = "none";

@@ -152,7 +152,7 @@ struct control_deploy_change {
 
 struct control_deploy_info {
 	/* "opening", "refused", "arriving", "waiting", "paused", "verifying", "done", "failed";
-	 * "none", or "" with a volume: all of it is here. */
+	 * "none": all of it is here. */
 	const char *state;
 	bool first;
 	char problem[ERR_TEXT_MAX]; /* why it was refused, waits or failed; "" */
@@ -173,7 +173,7 @@ struct control_volume_info {
 	unsigned snapshot_count;
 	bool paused;
 	uint64_t pending_bytes; /* written since the last checkpoint: not in the numbers yet */
-	struct control_deploy_info deploy;
+	bool deploying;		/* an image arrives in it: control_deploy_info() */
 };
 
 struct control_snapshot_info {
