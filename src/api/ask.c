@@ -59,6 +59,10 @@ static const struct ask_field fields[] = {
 	{"first", ASK_FIRST, KIND_BOOL, AT(first), 0},
 	{"paused", ASK_PAUSED, KIND_BOOL, AT(paused), 0},
 	{"template", ASK_TEMPLATE, KIND_BOOL, AT(template), 0},
+	{"short_test_s", ASK_SHORT_TEST, KIND_SIZE, AT(every_s[0]), INT64_MAX},
+	{"long_test_s", ASK_LONG_TEST, KIND_SIZE, AT(every_s[1]), INT64_MAX},
+	{"trim_s", ASK_TRIM, KIND_SIZE, AT(every_s[2]), INT64_MAX},
+	{"scrub_s", ASK_SCRUB, KIND_SIZE, AT(every_s[3]), INT64_MAX},
 };
 
 static int text_decode(const struct ask_field *f, const json_t *value, const char **at,

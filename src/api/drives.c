@@ -60,6 +60,8 @@ static void report_put(json_t *json, const struct smart_report *report)
 		{"spare_threshold_percent", report->spare_threshold_percent},
 		{"media_errors", report->media_errors},
 		{"error_log_entries", report->error_log_entries},
+		{"last_error_status", report->last_error_status},
+		{"last_error_lba", report->last_error_lba},
 		{"reallocated_sectors", report->reallocated},
 		{"pending_sectors", report->pending},
 		{"uncorrectable_sectors", report->uncorrectable},

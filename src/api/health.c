@@ -3,6 +3,7 @@
  * GET /v1/health: how everything is, from kept counters: it waits for no verb, no loop, no drive.
  * Places of what this version does not do yet are there, and null.
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,10 +14,12 @@
 #include <quoin/control_health.h>
 #include <quoin/eve.h>
 #include <quoin/health_drives.h>
+#include <quoin/health_hook.h>
 
 #include "routes.h"
 
 #define NAMES_MAX 64 /* of volumes that wait for space */
+#define DAMAGE_SAID_MAX 4
 
 struct verdict {
 	enum smart_verdict worst;
@@ -57,6 +60,31 @@ static void say(struct verdict *v, enum smart_verdict verdict, const char *objec
 
 /* --- Pools ---------------------------------------------------------------------------------- */
 
+/* Each range by itself would be many lines: the first ones, and how much more. */
+static void damage_judge(const struct control_pool_info *info, struct verdict *v)
+{
+	const struct control_damage *damage = &info->damage;
+	char object[HEALTH_OBJECT_MAX + 1];
+	char reason[160];
+
+	for (unsigned i = 0; i < damage->count && i < DAMAGE_SAID_MAX; i++) {
+		const struct control_damage_range *range = &damage->ranges[i];
+
+		snprintf(object, sizeof(object), "%s/%s", info->name, range->name);
+		snprintf(reason, sizeof(reason),
+			 "%" PRIu64 " bytes at %" PRIu64 " cannot be read from any copy",
+			 range->length_bytes, range->offset);
+		say(v, SMART_FAILING, object, HEALTH_POOL_DAMAGED, reason);
+	}
+	if (damage->count > DAMAGE_SAID_MAX || damage->more_bytes > 0) {
+		snprintf(reason, sizeof(reason),
+			 "and %u more places cannot be read: see quoin pool status -v",
+			 damage->count - MIN(damage->count, (unsigned)DAMAGE_SAID_MAX) +
+				 (damage->more_bytes > 0));
+		say(v, SMART_FAILING, info->name, HEALTH_POOL_DAMAGED, reason);
+	}
+}
+
 static void state_judge(const struct control_pool_health *h, struct verdict *v)
 {
 	const struct control_pool_info *info = &h->info;
@@ -69,9 +97,7 @@ static void state_judge(const struct control_pool_health *h, struct verdict *v)
 		say(v, SMART_FAILING, info->name, HEALTH_POOL_SUSPENDED, info->problem);
 	else if (strcmp(info->health, "degraded") == 0)
 		say(v, SMART_WARNING, info->name, HEALTH_POOL_DEGRADED, info->problem);
-	if (info->bad_blocks > 0)
-		say(v, SMART_FAILING, info->name, HEALTH_POOL_DAMAGED,
-		    "blocks of volumes could not be read from any copy");
+	damage_judge(info, v);
 	if (info->lost_bytes > 0)
 		say(v, SMART_WARNING, info->name, HEALTH_POOL_DAMAGED,
 		    "metadata was damaged in all copies");
@@ -115,6 +141,7 @@ static json_t *worst_encode(const struct control_io *io)
 	json = json_object();
 	put(json, "ns", number(io->worst_ns));
 	put(json, "kind", json_string(kinds[io->worst_kind]));
+	put(json, "why", json_string(io->worst_why));
 	put(json, "minutes_ago", json_integer(io->worst_ago_min));
 	put(json, "during_checkpoint", json_boolean(io->worst_checkpoint));
 	put(json, "failed", json_boolean(io->worst_failed));
@@ -173,7 +200,9 @@ static json_t *pool_encode(struct call *call, const struct control_pool_health *
 	put(json, "near_full", json_boolean(h->near_full));
 	put(json, "full_in_s", h->full_in_s > 0 ? number(h->full_in_s) : json_null());
 	put(json, "checkpoint_s", number(h->checkpoint_s));
+	put(json, "checkpoint_ns", h->checkpoint_ns > 0 ? number(h->checkpoint_ns) : json_null());
 	put(json, "pending_bytes", number(h->pending_bytes));
+	put(json, "log_records", number(h->log_records));
 	put(json, "io", api_io_encode(&h->io.sums));
 	put(json, "worst_of_the_hour", worst_encode(&h->io));
 	put(json, "paused_volumes", paused_encode(call->control, h->info.name));
@@ -243,16 +272,42 @@ static void eve_judge(struct call *call, struct verdict *v)
 	}
 }
 
+static json_t *hooks_encode(struct call *call, struct verdict *v)
+{
+	static const char *const kinds[CONTROL_HOOKS] = {"program", "url"};
+	struct health_hook_status status;
+	json_t *all = json_array();
+
+	for (unsigned i = 0; i < CONTROL_HOOKS; i++) {
+		json_t *json;
+
+		if (!control_health_hook(call->control, i, &status))
+			continue;
+		json = json_object();
+		put(json, "kind", json_string(kinds[i]));
+		put(json, "delivered", number(status.delivered));
+		put(json, "given_up", number(status.failed));
+		put(json, "retries", number(status.retries));
+		put(json, "problem", text_or_null(status.problem));
+		ASSERT(json_array_append_new(all, json) == 0);
+		if (status.problem[0] != '\0')
+			say(v, SMART_FAILING, "quoind", HEALTH_HOOK_FAILING, status.problem);
+	}
+	return all;
+}
+
 int api_health(struct call *call, struct err *err)
 {
 	struct verdict v = {.worst = SMART_PASSED, .reasons = json_array()};
 	json_t *pools = pools_encode(call, &v);
 	json_t *events = events_encode(call, &v);
+	json_t *hooks = hooks_encode(call, &v);
 
 	smart_judge_all(call, &v);
 	eve_judge(call, &v);
-	call->answer = json_pack("{s:s, s:o, s:o, s:o}", "verdict", smart_verdict_word(v.worst),
-				 "problems", v.reasons, "pools", pools, "events", events);
+	call->answer =
+		json_pack("{s:s, s:o, s:o, s:o, s:o}", "verdict", smart_verdict_word(v.worst),
+			  "problems", v.reasons, "pools", pools, "events", events, "hooks", hooks);
 	ASSERT(call->answer != NULL);
 	return 0;
 }

@@ -4,6 +4,7 @@
 
 #include <quoin/api_pool_json.h>
 #include <quoin/base_assert.h>
+#include <quoin/base_text.h>
 
 static json_t *number(uint64_t value)
 {
@@ -70,6 +71,25 @@ static json_t *drive_encode(const struct control_drive_info *drive)
 	return json;
 }
 
+static json_t *damage_encode(const struct control_pool_info *info)
+{
+	const struct control_damage *damage = &info->damage;
+	json_t *ranges = json_array();
+	json_t *json = json_object();
+
+	for (unsigned i = 0; i < damage->count; i++) {
+		const struct control_damage_range *range = &damage->ranges[i];
+		CLEANUP_FREE char *object = xasprintf("%s/%s", info->name, range->name);
+		json_t *item = json_object();
+
+		PUT(item, {"object", text(object)}, {"offset", number(range->offset)},
+		    {"length_bytes", number(range->length_bytes)});
+		ASSERT(json_array_append_new(ranges, item) == 0);
+	}
+	PUT(json, {"ranges", ranges}, {"more_bytes", number(damage->more_bytes)});
+	return json;
+}
+
 static void pool_numbers_put(json_t *json, const struct control_pool_info *info)
 {
 	PUT(json, {"memory_bytes", number(info->memory_bytes)},
@@ -93,7 +113,7 @@ static void pool_numbers_put(json_t *json, const struct control_pool_info *info)
 	    {"check_errors", number(info->check_errors)}, {"healed", number(info->healed)},
 	    {"bad_blocks", number(info->bad_blocks)},
 	    {"refused_writes", number(info->refused_writes)},
-	    {"lost_bytes", number(info->lost_bytes)});
+	    {"lost_bytes", number(info->lost_bytes)}, {"damage", damage_encode(info)});
 }
 
 /* null when there was none: a pool that failed has no state of it either. */
@@ -199,31 +219,6 @@ json_t *api_deploy_encode(const struct control_deploy_info *info)
 	    {"access", info->access ? json_string(info->access) : json_null()},
 	    {"original_bytes", number(info->original_bytes)},
 	    {"passed_bytes", number(info->passed_bytes)}, {"again", json_boolean(info->again)});
-	return json;
-}
-
-json_t *api_volume_encode(const struct control_volume_info *info)
-{
-	const struct control_volume_set *set = &info->properties;
-	json_t *json = json_object();
-
-	PUT(json, {"name", text(info->name)}, {"guid", uuid(info->guid)},
-	    {"origin", text_or_null(info->origin)}, {"target", text_or_null(info->target)},
-	    {"size_bytes", number(info->size_bytes)}, {"quota_bytes", number(set->quota_bytes)},
-	    {"refquota_bytes", number(set->refquota_bytes)},
-	    {"reservation_bytes", number(set->reservation_bytes)},
-	    {"refreservation_bytes", number(set->refreservation_bytes)},
-	    {"full", json_string(set->pause_when_full ? "pause" : "error")},
-	    {"read_only", json_boolean(set->read_only)},
-	    {"referenced_bytes", number(info->referenced_bytes)},
-	    {"unique_bytes", number(info->unique_bytes)}, {"used_bytes", number(info->used_bytes)},
-	    {"snapshots_bytes", number(info->snapshots_bytes)},
-	    {"available_bytes", number(info->available_bytes)},
-	    {"pending_bytes", number(info->pending_bytes)}, {"created_s", number(info->created_s)},
-	    {"snapshots", json_integer(info->snapshot_count)},
-	    {"paused", json_boolean(info->paused)},
-	    {"deploy",
-	     info->deploy.state[0] != '\0' ? api_deploy_encode(&info->deploy) : json_null()});
 	return json;
 }
 

@@ -18,7 +18,8 @@ struct call {
 	json_t *body;	     /* NULL when the route takes none */
 	struct api_ask *ask; /* the same decoded, when the route says what it takes */
 	json_t *answer;	     /* NULL = none */
-	char *text;	     /* the answer of what speaks no JSON; NULL = none */
+	char *text;	     /* the answer as it is sent; NULL = none */
+	bool text_is_json;   /* else it is plain */
 };
 
 /* 0 with an answer, or negative errno with a sentence. */
@@ -39,6 +40,8 @@ int api_eve_show(struct call *call, struct err *err);
 int api_eve_set(struct call *call, struct err *err);
 int api_eve_send(struct call *call, struct err *err);
 int api_eve_messages(struct call *call, struct err *err);
+int api_schedules_list(struct call *call, struct err *err);
+int api_schedule_set(struct call *call, struct err *err);
 int api_events_list(struct call *call, struct err *err);
 int api_pools_list(struct call *call, struct err *err);
 int api_pool_create(struct call *call, struct err *err);

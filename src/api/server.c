@@ -92,7 +92,8 @@ static enum MHD_Result answer(struct MHD_Connection *connection, struct api_repl
 	}
 	if (text[0] != '\0')
 		MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
-					reply->text ? CONTENT_TEXT : "application/json");
+					reply->text && !reply->text_is_json ? CONTENT_TEXT
+									    : "application/json");
 	headers_add(response, reply);
 	result = MHD_queue_response(connection, reply->status, response);
 	MHD_destroy_response(response);

@@ -11,21 +11,44 @@
 #include <quoin/control_pool.h>
 
 #include "routes.h"
+#include "volume_text.h"
 
-#define VOLUME_PAGE 64
+#define VOLUME_PAGE 256	  /* taken from a pool at a time */
 #define SNAPSHOT_PAGE 512 /* in one answer: there may be very many */
+
+static void answer_text(struct call *call, struct text *t)
+{
+	call->text = text_detach(t);
+	call->text_is_json = true;
+}
+
+/* One that ended meanwhile is none. */
+static void print(struct call *call, const struct control_volume_info *info, struct text *t)
+{
+	struct control_deploy_info deploy;
+	bool there = info->deploying &&
+		     control_deploy_info(call->control, info->name, &deploy, NULL) == 0 &&
+		     strcmp(deploy.state, "none") != 0;
+
+	volume_print(t, info, there ? &deploy : NULL);
+}
 
 static int answer_volume(struct call *call, const char *name, struct err *err)
 {
 	struct control_volume_info info;
+	struct text t;
 	int r = control_volume_info(call->control, name, &info, err);
 
-	if (r == 0)
-		call->answer = api_volume_encode(&info);
-	return r;
+	if (r < 0)
+		return r;
+	text_init(&t);
+	print(call, &info, &t);
+	answer_text(call, &t);
+	return 0;
 }
 
-static int volumes_append(struct call *call, const char *pool, json_t *all, struct err *err)
+/* With a comma before each but the first of all. */
+static int volumes_append(struct call *call, const char *pool, struct text *t, struct err *err)
 {
 	CLEANUP_FREE struct control_volume_info *infos = xcalloc(VOLUME_PAGE, sizeof(*infos));
 	struct control_page page = {.max = VOLUME_PAGE};
@@ -33,36 +56,54 @@ static int volumes_append(struct call *call, const char *pool, json_t *all, stru
 
 	while (r == 0 && !page.end) {
 		r = control_volume_list(call->control, pool, &page, infos, err);
-		for (unsigned i = 0; r == 0 && i < page.count; i++)
-			ASSERT(json_array_append_new(all, api_volume_encode(&infos[i])) == 0);
+		for (unsigned i = 0; r == 0 && i < page.count; i++) {
+			if (t->data[t->length - 1] != '[')
+				text_append(t, ",", 1);
+			print(call, &infos[i], t);
+		}
 	}
 	return r;
 }
 
+static void list_begin(struct text *t)
+{
+	text_init(t);
+	text_printf(t, "{\"volumes\":[");
+}
+
+static void list_end(struct call *call, struct text *t)
+{
+	text_append(t, "]}", 2);
+	answer_text(call, t);
+}
+
 int api_pool_volumes(struct call *call, struct err *err)
 {
-	json_t *all = json_array();
-	int r = volumes_append(call, call->name, all, err);
+	struct text t;
+	int r;
 
+	list_begin(&t);
+	r = volumes_append(call, call->name, &t, err);
 	if (r == 0)
-		call->answer = json_pack("{s:O}", "volumes", all);
-	json_decref(all);
+		list_end(call, &t);
+	text_fini(&t);
 	return r;
 }
 
 /* Of all pools that are imported. */
 int api_volumes_list(struct call *call, struct err *err)
 {
-	json_t *all = json_array();
+	struct text t;
 	int r = 0;
 
+	list_begin(&t);
 	for (unsigned i = 0; r == 0 && i < control_pool_count(call->control); i++) {
-		r = volumes_append(call, control_pool_name(call->control, i), all, err);
+		r = volumes_append(call, control_pool_name(call->control, i), &t, err);
 		r = r == -ENODEV ? 0 : r;
 	}
 	if (r == 0)
-		call->answer = json_pack("{s:O}", "volumes", all);
-	json_decref(all);
+		list_end(call, &t);
+	text_fini(&t);
 	return r;
 }
 

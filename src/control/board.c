@@ -75,6 +75,14 @@ static void sums_copy(const struct pool_io_sums *from, struct control_io_sums *t
 	memcpy(to->latency, from->latency, sizeof(to->latency));
 }
 
+static const char *why_word(enum pool_io_why why)
+{
+	static const char *const words[POOL_WHYS] = {"drives", "checkpoint", "pacing", "space",
+						     "verb",   "repair",     "memory"};
+
+	return words[why];
+}
+
 static void io_copy(const struct pool_io *from, struct control_io *to)
 {
 	memset(to, 0, sizeof(*to));
@@ -88,6 +96,7 @@ static void io_copy(const struct pool_io *from, struct control_io *to)
 			continue;
 		to->worst_ns = worst->ns;
 		to->worst_kind = worst->kind;
+		to->worst_why = why_word(worst->why);
 		to->worst_ago_min = ago;
 		to->worst_checkpoint = worst->checkpoint;
 		to->worst_failed = worst->failed;
@@ -175,9 +184,10 @@ void control_board_put(struct control_board *board, struct control_pool *pool,
 		entry->health.info = *info;
 		io_copy(&io, &entry->health.io);
 		entry->health.checkpoint_s = status.checkpoint_s;
+		entry->health.checkpoint_ns = status.checkpoint_ns_last;
 		entry->health.pending_bytes = status.pending_bytes;
-		entry->health.deploy_count =
-			control_deploys_look(pool, entry->health.deploys);
+		entry->health.deploy_count = control_deploys_look(pool, entry->health.deploys);
+		entry->health.log_records = status.log_records;
 		entry->health.near_full = w->watch.near_full;
 		entry->health.full_in_s = forecast_full_in(&w->forecast, info->available_bytes);
 		entry->looked_ns = clock_now_ns(CLOCK_MONOTONIC);

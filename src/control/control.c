@@ -23,6 +23,8 @@
 #include "private.h"
 #include "volume.h"
 
+#define TEST_TICK_MS 100 /* of schedules, with recorded drives */
+
 /* --- The list ------------------------------------------------------------------------------- */
 
 struct control_target *control_find(struct control *control, const char *name)
@@ -312,6 +314,12 @@ int control_new(const struct control_params *params, struct control **ret_contro
 	control_pools_start(control);
 	control_sources_tend(control);
 	run_all(control);
+	r = control_scheduler_start(&control->scheduler, control,
+				    params->test_smart ? TEST_TICK_MS : 0, err);
+	if (r < 0) {
+		control_free(control);
+		return r;
+	}
 	*ret_control = control;
 	return 0;
 }
@@ -320,6 +328,7 @@ int control_stop(struct control *control, struct err *err)
 {
 	int worst = control_exports_stop(&control->exports, err);
 
+	control_scheduler_stop(&control->scheduler);
 	for (unsigned i = 0; i < control->target_count; i++) {
 		const int r = control_target_stop(control->targets[i], err);
 
@@ -340,6 +349,7 @@ void control_free(struct control *control)
 
 	if (!control)
 		return;
+	control_scheduler_stop(&control->scheduler);
 	if (control_exports_stop(&control->exports, &why) < 0)
 		log_error("%s", why.text);
 	while (control->target_count > 0)

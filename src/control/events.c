@@ -6,10 +6,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <quoin/base_assert.h>
 #include <quoin/base_log.h>
 #include <quoin/base_text.h>
 #include <quoin/health_drives.h>
 #include <quoin/health_hook.h>
+
+#define TEST_DRIVES_MS 500
 
 struct health_events *control_events(struct control *control)
 {
@@ -21,6 +24,16 @@ struct health_drives *control_drives(struct control *control)
 	return control->drives;
 }
 
+bool control_health_hook(struct control *control, unsigned index,
+			 struct health_hook_status *ret_status)
+{
+	ASSERT_U64(index, <, CONTROL_HOOKS);
+	if (!control->hooks[index])
+		return false;
+	health_hook_status(control->hooks[index], ret_status);
+	return true;
+}
+
 static void on_problem(void *data, const char *why)
 {
 	if (why)
@@ -29,12 +42,22 @@ static void on_problem(void *data, const char *why)
 		log_info("events are saved again");
 }
 
+/* Told where it changes from well to failing and back: its own event is one that it fails on. */
 static void on_hook_problem(void *data, const char *why)
 {
+	struct control_hook_tell *tell = data;
+	const bool was_failing = tell->failing;
+
+	tell->failing = why != NULL;
 	if (why)
 		log_warning("an event cannot be handed on: %s", why);
 	else
 		log_info("events are handed on again");
+	if (why && !was_failing)
+		health_events_add(tell->events, HEALTH_HOOK_FAILING, "quoind", "%s", why);
+	else if (!why && was_failing)
+		health_events_add(tell->events, HEALTH_HOOK_WELL, "quoind",
+				  "events are handed on again");
 }
 
 static int hooks_open(struct control *control, const struct control_params *params, struct err *err)
@@ -45,6 +68,8 @@ static int hooks_open(struct control *control, const struct control_params *para
 					  .problem = on_hook_problem};
 	int r = 0;
 
+	for (unsigned i = 0; i < CONTROL_HOOKS; i++)
+		control->hook_tells[i].events = control->events;
 	if (params->event_severity &&
 	    health_severity_parse(params->event_severity, &hook.severity) < 0)
 		return err_set(err, -EINVAL,
@@ -52,11 +77,13 @@ static int hooks_open(struct control *control, const struct control_params *para
 			       params->event_severity);
 	if (params->event_program) {
 		hook.program = params->event_program;
+		hook.data = &control->hook_tells[0];
 		r = health_hook_new(&hook, &control->hooks[0], err);
 	}
 	if (r == 0 && params->event_url) {
 		hook.program = NULL;
 		hook.url = params->event_url;
+		hook.data = &control->hook_tells[1];
 		r = health_hook_new(&hook, &control->hooks[1], err);
 	}
 	return r;
@@ -71,6 +98,9 @@ int control_events_open(struct control *control, const struct control_params *pa
 	int r = health_events_new(&journal, &control->events);
 
 	watch.events = control->events;
+	/* Who plays a drive does not want to wait for the next question. */
+	if (params->test_smart)
+		watch.interval_ms = TEST_DRIVES_MS;
 	if (r == 0)
 		r = health_drives_new(&watch, &control->drives);
 	if (r < 0)

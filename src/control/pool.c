@@ -20,6 +20,7 @@ _Static_assert(CONTROL_HOLDS_MAX == POOL_HOLDS_MAX, "holds");
 _Static_assert(CONTROL_TAG_MAX == POOL_TAG_MAX, "tags");
 _Static_assert(CONTROL_RESERVE_DEFAULT == POOL_RESERVE_PERMILLE_DEFAULT, "reserve");
 _Static_assert(CONTROL_SNAPSHOT_MAX == 2 * POOL_NAME_MAX + 1, "snapshots");
+_Static_assert(CONTROL_DAMAGE_MAX == POOL_DAMAGE_MAX, "damage");
 
 struct control_pool *control_pool_new(const char *name, const uint8_t guid[16])
 {
@@ -249,10 +250,24 @@ static void drive_copy(const struct pool_drive_status *from, struct control_driv
 	to->check_errors = from->check_errors;
 }
 
+static void damage_copy(const struct pool_damage *from, struct control_damage *to)
+{
+	to->count = from->count;
+	to->more_bytes = from->more_bytes;
+	for (unsigned i = 0; i < from->count; i++) {
+		struct control_damage_range *range = &to->ranges[i];
+
+		snprintf(range->name, sizeof(range->name), "%s", from->ranges[i].name);
+		range->offset = from->ranges[i].offset;
+		range->length_bytes = from->ranges[i].length_bytes;
+	}
+}
+
 void control_pool_look(struct pool *engine, struct control_pool_info *info)
 {
 	struct pool_drive_status drive;
 	struct pool_trim_status trim;
+	struct pool_damage damage;
 	struct pool_status status;
 
 	memset(&status, 0, sizeof(status));
@@ -260,6 +275,8 @@ void control_pool_look(struct pool *engine, struct control_pool_info *info)
 	status_copy(&status, info);
 	pool_trim_status(engine, &trim);
 	trim_copy(&trim, &info->trim);
+	pool_damage(engine, &damage);
+	damage_copy(&damage, &info->damage);
 	for (unsigned i = 0; i < info->drive_count; i++) {
 		memset(&drive, 0, sizeof(drive));
 		pool_drive_status(engine, i, &drive);

@@ -169,6 +169,11 @@ static const char *access_word(enum image_access access)
 	return words[access];
 }
 
+bool control_deploys_has(const struct control_pool *pool, const char *name)
+{
+	return slot_of((struct control_pool *)pool, name) != NULL;
+}
+
 void control_deploys_info(const struct control_pool *pool, const char *name,
 			  struct control_deploy_info *ret_info)
 {
@@ -218,8 +223,7 @@ unsigned control_deploys_look(const struct control_pool *pool,
 			.verify_bytes = info.verify_bytes,
 			.rate = info.rate_now,
 		};
-		snprintf(ret[count].name, sizeof(ret[count].name), "%s",
-			 image_deploy_name(deploy));
+		snprintf(ret[count].name, sizeof(ret[count].name), "%s", image_deploy_name(deploy));
 		count++;
 	}
 	return count;

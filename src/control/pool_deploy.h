@@ -30,6 +30,9 @@ MUST_CHECK int control_deploys_check(const struct pool_args *args);
 /* The volume is destroyed with it. */
 MUST_CHECK int control_deploys_cancel(const struct pool_args *args);
 
+/* One is on its way into the volume, or failed there. */
+bool control_deploys_has(const struct control_pool *pool, const char *name);
+
 /* `state` is "" when there is none. */
 void control_deploys_info(const struct control_pool *pool, const char *name,
 			  struct control_deploy_info *ret_info);

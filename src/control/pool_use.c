@@ -127,6 +127,27 @@ static int unused(struct user user, struct err *err)
 		       user.ns->volume, user.target->spec.name, user.ns->nsid);
 }
 
+const struct control_target *control_pool_user_next(const struct control *control, const char *pool,
+						    unsigned *cursor,
+						    struct control_object *ret_object)
+{
+	unsigned index = 0;
+
+	for (unsigned i = 0; i < control->target_count; i++) {
+		const struct control_target *target = control->targets[i];
+
+		for (unsigned n = 0; n < target->spec.namespace_count; n++) {
+			if (index++ < *cursor ||
+			    !object_of(&target->spec.namespaces[n], ret_object) ||
+			    strcmp(ret_object->pool, pool) != 0)
+				continue;
+			*cursor = index;
+			return target;
+		}
+	}
+	return NULL;
+}
+
 const struct control_target *control_object_user(const struct control *control,
 						 const struct control_object *object,
 						 unsigned *ret_nsid)

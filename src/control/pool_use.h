@@ -14,6 +14,14 @@ MUST_CHECK int control_pool_device(struct control_pools *pools,
 int control_pool_worker(struct control_pools *pools, const struct control_target_spec *spec);
 
 /* The target that has the volume or snapshot, and which namespace; NULL when none has. */
+/*
+ * The next namespace of a target that has a volume or snapshot of the pool; begin with a cursor of
+ * 0. NULL: there are no more.
+ */
+const struct control_target *control_pool_user_next(const struct control *control, const char *pool,
+						    unsigned *cursor,
+						    struct control_object *ret_object);
+
 const struct control_target *control_object_user(const struct control *control,
 						 const struct control_object *object,
 						 unsigned *ret_nsid);

@@ -67,6 +67,30 @@ static void user_fill(const struct control *control, struct control_volume_info 
 		snprintf(info->target, sizeof(info->target), "%s", target->spec.name);
 }
 
+static bool is_user_of(const struct control_object *object, const char *pool,
+		       const struct control_volume_info *info)
+{
+	return object->snapshot[0] == '\0' &&
+	       strcmp(object->volume, info->name + strlen(pool) + 1) == 0;
+}
+
+/* The same of many: targets are few, and their words are taken apart once. */
+static void users_fill(const struct control *control, const char *pool,
+		       struct control_volume_info *infos, unsigned count)
+{
+	const struct control_target *target;
+	struct control_object object;
+	unsigned cursor = 0;
+
+	while ((target = control_pool_user_next(control, pool, &cursor, &object))) {
+		for (unsigned i = 0; i < count; i++) {
+			if (infos[i].target[0] == '\0' && is_user_of(&object, pool, &infos[i]))
+				snprintf(infos[i].target, sizeof(infos[i].target), "%s",
+					 target->spec.name);
+		}
+	}
+}
+
 static int list(struct pool_args *args)
 {
 	struct control_volume_info *infos = args->out;
@@ -83,7 +107,7 @@ static int list(struct pool_args *args)
 		if (info.params.kind == POOL_VOLUME_HIDDEN)
 			continue;
 		info_copy(args->name, &info, &infos[page->count]);
-		control_deploys_info(args->owner, info.name, &infos[page->count++].deploy);
+		infos[page->count++].deploying = control_deploys_has(args->owner, info.name);
 		if (page->count % YIELD_EVERY == 0)
 			fiber_yield();
 	}
@@ -104,8 +128,8 @@ int control_volume_list(struct control *control, const char *name, struct contro
 	page->end = true;
 	if (r == 0)
 		r = control_pool_call(pool, &args);
-	for (unsigned i = 0; r == 0 && i < page->count; i++)
-		user_fill(control, &ret_infos[i]);
+	if (r == 0)
+		users_fill(control, name, ret_infos, page->count);
 	return r;
 }
 
@@ -119,8 +143,8 @@ static int find(struct pool_args *args)
 	if (r < 0)
 		return r;
 	info_copy(args->other, &info, args->out);
-	control_deploys_info(args->owner, args->name,
-			     &((struct control_volume_info *)args->out)->deploy);
+	((struct control_volume_info *)args->out)->deploying =
+		control_deploys_has(args->owner, args->name);
 	return 0;
 }
 

@@ -31,7 +31,7 @@ static void look(struct control_pool *pool)
 
 	memset(w->now, 0, sizeof(*w->now));
 	snprintf(w->now->name, sizeof(w->now->name), "%s", pool->name);
-	memcpy(w->now->guid, pool->guid, sizeof(pool->guid));
+	memcpy(w->now->guid, pool->guid, sizeof(w->now->guid));
 	w->now->worker = pool->worker;
 	control_pool_look(pool->pool, w->now);
 	/* Where volumes are paused the pool says that it is full. */

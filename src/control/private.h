@@ -9,6 +9,7 @@
 #include "export.h"
 #include "pool.h"
 #include "sources.h"
+#include "scheduler.h"
 #include "state.h"
 #include "target.h"
 #include "workers.h"
@@ -19,7 +20,11 @@
  */
 #define CONTROL_TARGET_COST_BYTES (8 * MiB)
 
-#define CONTROL_HOOKS 2
+/* Of one hook, and its thread's. */
+struct control_hook_tell {
+	struct health_events *events;
+	bool failing;
+};
 
 struct control {
 	char *runtime_dir;
@@ -32,7 +37,9 @@ struct control {
 	struct control_errand errand;
 	struct control_sources sources;
 	char *staging_dir;
+	struct control_scheduler scheduler;
 	struct health_hook *hooks[CONTROL_HOOKS]; /* a program's, an address's; NULL = none */
+	struct control_hook_tell hook_tells[CONTROL_HOOKS];
 	struct control_workers workers;
 	struct control_pools pools;
 	struct control_exports exports;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The state directory from inside: its lock, and the lists it remembers: targets.json and
- * pools.json.
+ * The state directory from inside: its lock, and the lists it remembers: targets.json, pools.json
+ * and schedules.json.
  *
  * A file is replaced, never changed: written beside, made durable, renamed over, and the
  * directory made durable. A kill or a power cut at any point leaves the old or the new list.
@@ -24,6 +24,7 @@ struct control_state_list {
 
 #define CONTROL_STATE_TARGETS (&(const struct control_state_list){"targets.json", "targets"})
 #define CONTROL_STATE_POOLS (&(const struct control_state_list){"pools.json", "pools"})
+#define CONTROL_STATE_SCHEDULES (&(const struct control_state_list){"schedules.json", "schedules"})
 #define CONTROL_STATE_SIZE_MAX (64 * 1024 * 1024)
 
 struct control_state {

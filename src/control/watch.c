@@ -76,6 +76,24 @@ static void drives_tell(const struct control_pool_info *before, const struct con
 
 /* --- Data ------------------------------------------------------------------------------------ */
 
+/* How often, and the newest place; all of them are in the pool's health. */
+static void bad_tell(uint64_t bad, const struct control_pool_info *now,
+		     struct health_events *events)
+{
+	const struct control_damage *damage = &now->damage;
+	const struct control_damage_range *last =
+		damage->count > 0 ? &damage->ranges[damage->count - 1] : NULL;
+	char where[ERR_TEXT_MAX] = "";
+
+	if (last)
+		snprintf(where, sizeof(where),
+			 ", at last %" PRIu64 " bytes at %" PRIu64 " of %s/%s", last->length_bytes,
+			 last->offset, now->name, last->name);
+	health_events_add(events, HEALTH_POOL_DAMAGED, now->name,
+			  "%" PRIu64 " times a block of a volume could not be read from any copy%s",
+			  bad, where);
+}
+
 static void data_tell(const struct control_pool_info *before, const struct control_pool_info *now,
 		      struct health_events *events)
 {
@@ -89,11 +107,7 @@ static void data_tell(const struct control_pool_info *before, const struct contr
 				  "%" PRIu64 " blocks were wrong on a drive and are mended",
 				  healed);
 	if (bad > 0)
-		health_events_add(events, HEALTH_POOL_DAMAGED, now->name,
-				  "%" PRIu64
-				  " times a block of a volume could not be read from any "
-				  "copy",
-				  bad);
+		bad_tell(bad, now, events);
 	if (refused > 0)
 		health_events_add(events, HEALTH_POOL_REFUSED, now->name,
 				  "%" PRIu64 " writes of guests were refused for want of space",

@@ -14,6 +14,7 @@
 #define OPCODE_IDENTIFY 0x06
 #define OPCODE_SELF_TEST 0x14
 #define CNS_CONTROLLER 1
+#define LOG_ERRORS 0x01
 #define LOG_HEALTH 0x02
 #define LOG_SELF_TEST 0x06
 #define ALL_NAMESPACES 0xFFFFFFFF
@@ -59,11 +60,13 @@ int smart_nvme_read(const char *path, struct smart_report *report, struct err *e
 					  .data_len = sizeof(page),
 					  .cdw10 = CNS_CONTROLLER};
 	CLEANUP_FD int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	unsigned errors;
 	int r = fd < 0 ? -errno : command(fd, &identify);
 
 	if (r != 0)
 		return refused(path, "to identify itself", r, err);
 	smart_nvme_identify_decode(page, report);
+	errors = smart_nvme_errors_count(page);
 	memset(page, 0, sizeof(page));
 	r = log_get(fd, LOG_HEALTH, page, SMART_NVME_HEALTH_BYTES);
 	if (r != 0)
@@ -73,6 +76,10 @@ int smart_nvme_read(const char *path, struct smart_report *report, struct err *e
 	memset(page, 0, sizeof(page));
 	if (log_get(fd, LOG_SELF_TEST, page, SMART_NVME_SELF_TEST_BYTES) == 0)
 		smart_nvme_self_test_decode(page, report);
+	/* Mandatory, and only there to be shown: what became of it is in the health log too. */
+	memset(page, 0, sizeof(page));
+	if (log_get(fd, LOG_ERRORS, page, errors * SMART_NVME_ERROR_BYTES) == 0)
+		smart_nvme_errors_decode(page, errors, report);
 	return 0;
 }
 

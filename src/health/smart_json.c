@@ -115,6 +115,7 @@ static void ata_decode(const json_t *json, struct smart_report *report)
 		json_array_get(find(json, "ata_smart_self_test_log.standard.table"), 0);
 	const json_t *passed = find(newest, "status.passed");
 	const int64_t left = number(json, "ata_smart_data.self_test.status.remaining_percent");
+	const json_t *supported;
 
 	for (size_t i = 0; i < json_array_size(table); i++) {
 		const unsigned count = report->attribute_count;
@@ -130,6 +131,9 @@ static void ata_decode(const json_t *json, struct smart_report *report)
 	else if (newest)
 		report->self_test = SMART_TEST_ABORTED;
 	report->self_test_hours = number(newest, "lifetime_hours");
+	supported = find(json, "ata_smart_data.capabilities.self_tests_supported");
+	if (json_is_boolean(supported))
+		report->self_tests = json_is_true(supported);
 	if (left > 0 && left <= 100) {
 		report->self_test = SMART_TEST_RUNNING;
 		report->self_test_percent = 100 - left;

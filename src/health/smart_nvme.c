@@ -21,9 +21,10 @@ void smart_report_init(struct smart_report *report)
 	report->used_percent = report->spare_percent = SMART_UNKNOWN;
 	report->spare_threshold_percent = SMART_UNKNOWN;
 	report->media_errors = report->error_log_entries = SMART_UNKNOWN;
+	report->last_error_status = report->last_error_lba = SMART_UNKNOWN;
 	report->reallocated = report->pending = report->uncorrectable = SMART_UNKNOWN;
 	report->bytes_read = report->bytes_written = report->free_bytes = SMART_UNKNOWN;
-	report->self_test_percent = report->self_test_hours = SMART_UNKNOWN;
+	report->self_test_percent = report->self_test_hours = report->self_tests = SMART_UNKNOWN;
 }
 
 /* ASCII, padded with spaces; anything else is shown as '?'. */
@@ -64,6 +65,8 @@ void smart_nvme_identify_decode(const uint8_t *page, struct smart_report *report
 	text_decode(page + 24, 40, report->model, sizeof(report->model));
 	text_decode(page + 64, 8, report->firmware, sizeof(report->firmware));
 	report->temperature_warning_c = celsius(le16_get(page + 266));
+	/* OACS: the command is there. */
+	report->self_tests = (page[256] & 0x10) != 0;
 }
 
 void smart_nvme_health_decode(const uint8_t *page, struct smart_report *report)
@@ -103,4 +106,28 @@ void smart_nvme_self_test_decode(const uint8_t *page, struct smart_report *repor
 			    : result >= 5 && result <= 7 ? SMART_TEST_FAILED
 							 : SMART_TEST_ABORTED;
 	report->self_test_hours = (int64_t)MIN(le64_get(newest + 4), (uint64_t)INT64_MAX);
+}
+
+unsigned smart_nvme_errors_count(const uint8_t *identify)
+{
+	/* ELPE, 0 means 1. */
+	return MIN(identify[262] + 1U, (unsigned)SMART_NVME_ERRORS_MAX);
+}
+
+void smart_nvme_errors_decode(const uint8_t *page, unsigned count, struct smart_report *report)
+{
+	const uint8_t *newest = NULL;
+
+	for (unsigned i = 0; i < count; i++) {
+		const uint8_t *entry = page + i * SMART_NVME_ERROR_BYTES;
+
+		/* An error count of 0 is no entry. */
+		if (le64_get(entry) > (newest ? le64_get(newest) : 0))
+			newest = entry;
+	}
+	if (!newest)
+		return;
+	/* Without the phase tag, and what says More and Do Not Retry. */
+	report->last_error_status = le16_get(newest + 12) >> 1 & 0x7FF;
+	report->last_error_lba = (int64_t)MIN(le64_get(newest + 16), (uint64_t)INT64_MAX);
 }

@@ -105,6 +105,7 @@ static int file_read(const char *path, const struct stat *st, struct smart_repor
 	ssize_t length;
 
 	memcpy(report->protocol, "file", 5);
+	report->self_tests = 0;
 	if (statvfs(path, &fs) < 0)
 		return -errno;
 	report->free_bytes = (int64_t)((uint64_t)fs.f_bavail * fs.f_frsize);
@@ -121,6 +122,9 @@ static int file_read(const char *path, const struct stat *st, struct smart_repor
 
 /* --- Recorded ------------------------------------------------------------------------------------
  */
+
+#define RECORDED_BYTES \
+	(SMART_NVME_IDENTIFY_BYTES + SMART_NVME_HEALTH_BYTES + SMART_NVME_SELF_TEST_BYTES)
 
 static char *recorded_name(const struct smart_source *source, const char *path, const char *end)
 {
@@ -162,15 +166,38 @@ static int recorded_read(const struct smart_source *source, const char *path,
 	pages = recorded_bytes(source, path, ".nvme", &length);
 	if (!pages)
 		return -ENOENT;
-	if (length !=
-	    SMART_NVME_IDENTIFY_BYTES + SMART_NVME_HEALTH_BYTES + SMART_NVME_SELF_TEST_BYTES)
-		return err_set(err, -EINVAL, "%s.nvme has not the size of its three pages", path);
+	if (length < RECORDED_BYTES || (length - RECORDED_BYTES) % SMART_NVME_ERROR_BYTES != 0 ||
+	    (length - RECORDED_BYTES) / SMART_NVME_ERROR_BYTES > SMART_NVME_ERRORS_MAX)
+		return err_set(err, -EINVAL, "%s.nvme has not the size of its pages", path);
 	at = (const uint8_t *)pages;
 	smart_nvme_identify_decode(at, report);
 	smart_nvme_health_decode(at + SMART_NVME_IDENTIFY_BYTES, report);
 	smart_nvme_self_test_decode(at + SMART_NVME_IDENTIFY_BYTES + SMART_NVME_HEALTH_BYTES,
 				    report);
+	smart_nvme_errors_decode(at + RECORDED_BYTES,
+				 (unsigned)((length - RECORDED_BYTES) / SMART_NVME_ERROR_BYTES),
+				 report);
 	return 0;
+}
+
+/* It takes what is asked of it, in NAME.test; -ENOENT: it is not recorded. */
+static int recorded_test(const struct smart_source *source, const char *path, const char *word)
+{
+	static const char *const ends[] = {".json", ".nvme"};
+	CLEANUP_FREE char *name = NULL;
+	CLEANUP_FD int fd = -1;
+	bool known = false;
+
+	for (size_t i = 0; source->recorded && i < ARRAY_SIZE(ends); i++) {
+		CLEANUP_FREE char *answer = recorded_name(source, path, ends[i]);
+
+		known = known || access(answer, F_OK) == 0;
+	}
+	if (!known)
+		return -ENOENT;
+	name = recorded_name(source, path, ".test");
+	fd = open(name, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	return fd < 0 || dprintf(fd, "%s\n", word) < 0 ? -errno : 0;
 }
 
 /* --- All -----------------------------------------------------------------------------------------
@@ -223,7 +250,10 @@ int smart_test(const struct smart_source *source, const char *path, enum health_
 	const char *const argv[] = {smartctl_of(source), "--json=c", words[test], path, NULL};
 	struct smart_report report;
 	struct stat st;
+	const int r = recorded_test(source, path, words[test]);
 
+	if (r != -ENOENT)
+		return r < 0 ? err_set(err, r, "%.100s refuses a self-test", path) : 0;
 	smart_report_init(&report);
 	if (stat(path, &st) < 0)
 		return err_set(err, -errno, "%.100s: %s", path, strerror(errno));

@@ -131,6 +131,11 @@ static void info_print(const json_t *drive)
 	number_line(drive, "spare_percent", "spare", "%");
 	number_line(drive, "power_on_hours", "powered on", " hours");
 	number_line(drive, "media_errors", "media errors", "");
+	if (json_is_integer(json_object_get(drive, "last_error_status")))
+		show_line("last error", "status %llxh, at block %llu of %llu in its log",
+			  show_number(drive, "last_error_status"),
+			  show_number(drive, "last_error_lba"),
+			  show_number(drive, "error_log_entries"));
 	number_line(drive, "reallocated_sectors", "reallocated", " sectors");
 	number_line(drive, "pending_sectors", "pending", " sectors");
 	size_line(drive, "read_bytes", "read");
@@ -156,12 +161,10 @@ int verb_drive_info(struct invocation *in)
 		drive = drive_find(answer, in->arguments[0]);
 		status = drive ? EXIT_DONE : EXIT_REFUSED;
 	}
-	if (drive && wants_json) {
-		json_dumpf(drive, stdout, JSON_INDENT(2));
-		printf("\n");
-	} else if (drive) {
+	if (drive && wants_json)
+		words_print(drive);
+	else if (drive)
 		info_print(drive);
-	}
 	json_decref(answer);
 	return status;
 }

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * quoin health: is everything well, and if not, what, where and what to do. Exits with 1 when
- * something is not, so that scripts can ask.
+ * something is not, so that scripts can ask. With --watch it goes on: a screen is drawn every
+ * second, and elsewhere all is printed again when the verdict or what is wrong changes.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "show.h"
 #include "words.h"
@@ -30,9 +33,9 @@ static void pool_row(struct table *table, const json_t *pool)
 		  show_number(pool, "read_errors") + show_number(pool, "write_errors") +
 			  show_number(pool, "check_errors"));
 	if (json_is_object(worst))
-		table_add(table, "%s %s%s", duration_format(show_number(worst, "ns"), a),
-			  show_text(worst, "kind"),
-			  show_truth(worst, "during_checkpoint") ? ", checkpoint" : "");
+		table_add(table, "%s %s, %s%s", duration_format(show_number(worst, "ns"), a),
+			  show_text(worst, "kind"), show_text(worst, "why"),
+			  show_truth(worst, "during_checkpoint") ? " (checkpoint)" : "");
 	else
 		table_add(table, "-");
 }
@@ -72,12 +75,69 @@ static void print(const json_t *answer)
 	pools_print(json_object_get(answer, "pools"));
 }
 
+/* --- --watch -------------------------------------------------------------------------------- */
+
+#define WATCH_US 1000000
+
+/* What is printed again when it changes: numbers always do. */
+static bool same_words(const json_t *before, const json_t *now)
+{
+	return before &&
+	       json_equal(json_object_get(before, "verdict"), json_object_get(now, "verdict")) &&
+	       json_equal(json_object_get(before, "problems"), json_object_get(now, "problems"));
+}
+
+static void watch_print(const struct invocation *in, const json_t *before, const json_t *now)
+{
+	const bool screen = isatty(STDOUT_FILENO);
+
+	if (!screen && same_words(before, now))
+		return;
+	if (in->json) {
+		json_dumpf(now, stdout, JSON_COMPACT);
+		printf("\n");
+	} else {
+		/* A screen is drawn anew, from its top. */
+		printf("%s", screen ? "\033[H\033[2J" : before ? "\n" : "");
+		print(now);
+	}
+	fflush(stdout);
+}
+
+/* Until it is ended, also over restarts of the daemon, which must be there at first. */
+static int watch(struct invocation *in)
+{
+	static const struct client_request request = {"GET", "/v1/health", NULL};
+	json_t *before = NULL;
+	struct err err;
+	int r = 0;
+
+	while (!ferror(stdout)) {
+		json_t *now = NULL;
+
+		r = client_send(&in->client, &request, &now, &err);
+		if (r < 0 && (!before || (r != -ENOTCONN && r != -ECONNRESET)))
+			break;
+		if (r == 0) {
+			watch_print(in, before, now);
+			json_decref(before);
+			before = now;
+		}
+		usleep(WATCH_US);
+	}
+	json_decref(before);
+	return r < 0 ? fail(EXIT_REFUSED, "%s", err.text) : EXIT_DONE;
+}
+
 int verb_health(struct invocation *in)
 {
 	static const struct client_request request = {"GET", "/v1/health", NULL};
 	json_t *answer = NULL;
-	int status = words_send(in, &request, &answer);
+	int status;
 
+	if (invocation_option(in, "watch"))
+		return watch(in);
+	status = words_send(in, &request, &answer);
 	if (status == EXIT_DONE && !in->json)
 		print(answer);
 	if (status == EXIT_DONE && strcmp(show_text(answer, "verdict"), "passed") != 0)

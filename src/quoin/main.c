@@ -194,10 +194,23 @@ static int option_parse(struct invocation *in, char ***argv)
 	return own_option_set(in, own, value ? value : "");
 }
 
-static int words_parse(struct invocation *in, char **argv)
+/* "-r" and "-v", where there is the long one; else `word`. */
+static char *short_option(const struct invocation *in, char *word)
 {
 	static char recursive[] = "--recursive";
+	static char verbose[] = "--verbose";
+	char *const longs[] = {recursive, verbose};
 
+	for (size_t i = 0; i < ARRAY_SIZE(longs); i++) {
+		if (word[1] == longs[i][2] && word[2] == '\0' &&
+		    option_index(in->verb->options, longs[i] + 2, strlen(longs[i] + 2)) >= 0)
+			return longs[i];
+	}
+	return word;
+}
+
+static int words_parse(struct invocation *in, char **argv)
+{
 	while (*argv) {
 		if (strcmp(*argv, "--") == 0) {
 			in->rest = argv + 1;
@@ -212,9 +225,8 @@ static int words_parse(struct invocation *in, char **argv)
 				return status;
 			continue;
 		}
-		if (strcmp(*argv, "-r") == 0 &&
-		    option_index(in->verb->options, "recursive", strlen("recursive")) >= 0) {
-			*argv = recursive;
+		if ((*argv)[0] == '-' && short_option(in, *argv) != *argv) {
+			*argv = short_option(in, *argv);
 			continue;
 		}
 		if ((*argv)[0] == '-')

@@ -7,6 +7,7 @@
 #include <quoin/base_text.h>
 
 #include "pool_trim.h"
+#include "pool_verbose.h"
 #include "property.h"
 #include "show.h"
 #include "words.h"
@@ -118,7 +119,7 @@ static void space_print(const json_t *pool)
 		  show_number(pool, "check_errors"), show_number(pool, "healed"));
 }
 
-static void status_print(const json_t *pool)
+static void status_print(const json_t *pool, bool verbose)
 {
 	show_line("pool", "%s (%s)", show_text(pool, "name"), show_text(pool, "guid"));
 	show_line("health", "%s%s", show_text(pool, "health"),
@@ -131,26 +132,74 @@ static void status_print(const json_t *pool)
 			  show_text(pool, "name"));
 	else
 		space_print(pool);
+	if (verbose && !is_failed(pool))
+		pool_verbose_print(pool);
 	drives_print(json_object_get(pool, "drives"));
+}
+
+static void status_all_print(const json_t *pools, bool verbose)
+{
+	size_t i;
+	json_t *pool;
+
+	json_array_foreach(pools, i, pool)
+	{
+		if (i > 0)
+			printf("\n");
+		status_print(pool, verbose);
+	}
+	if (json_array_size(pools) == 0)
+		printf("there are no pools: see quoin pool create and import\n");
 }
 
 static int status_all(struct invocation *in)
 {
 	json_t *answer = NULL;
-	size_t i;
-	json_t *pool;
 	int status = words_send(in, &(struct client_request){"GET", "/v1/pools", NULL}, &answer);
 
-	if (status == EXIT_DONE && !in->json) {
-		json_array_foreach(json_object_get(answer, "pools"), i, pool)
-		{
-			if (i > 0)
-				printf("\n");
-			status_print(pool);
-		}
-		if (json_array_size(json_object_get(answer, "pools")) == 0)
-			printf("there are no pools: see quoin pool create and import\n");
+	if (status == EXIT_DONE && !in->json)
+		status_all_print(json_object_get(answer, "pools"), false);
+	json_decref(answer);
+	return status;
+}
+
+/* Borrowed from the answer; NULL, with the error told, when there is none. */
+static const json_t *pool_find(const json_t *pools, const char *name)
+{
+	size_t i;
+	json_t *pool;
+
+	json_array_foreach(pools, i, pool)
+	{
+		if (strcmp(show_text(pool, "name"), name) == 0)
+			return pool;
 	}
+	fail(EXIT_REFUSED, "there is no pool \"%s\": see quoin pool list", name);
+	return NULL;
+}
+
+/* What there is more to say is not asked of the pool, but of who looks at it. */
+static int status_verbose(struct invocation *in)
+{
+	const bool wants_json = in->json;
+	const json_t *shown = NULL;
+	json_t *answer = NULL;
+	int status;
+
+	in->json = false;
+	status = words_send(in, &(struct client_request){"GET", "/v1/health", NULL}, &answer);
+	if (status == EXIT_DONE)
+		shown = json_object_get(answer, "pools");
+	if (shown && in->argument_count > 0)
+		shown = pool_find(shown, in->arguments[0]);
+	if (!shown)
+		status = EXIT_REFUSED;
+	else if (wants_json)
+		words_print(shown);
+	else if (in->argument_count > 0)
+		status_print(shown, true);
+	else
+		status_all_print(shown, true);
 	json_decref(answer);
 	return status;
 }
@@ -170,11 +219,13 @@ int verb_pool_status(struct invocation *in)
 	json_t *answer = NULL;
 	int status;
 
+	if (invocation_option(in, "verbose"))
+		return status_verbose(in);
 	if (in->argument_count == 0)
 		return status_all(in);
 	status = pool_get(in, "", &answer);
 	if (status == EXIT_DONE && !in->json)
-		status_print(answer);
+		status_print(answer, false);
 	json_decref(answer);
 	return status;
 }

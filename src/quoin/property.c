@@ -13,6 +13,8 @@
 #include "show.h"
 #include "suggest.h"
 
+#define DAY_S 86400
+
 const struct property property_pool[] = {
 	{"reserve", "reserve_permille", "reserve_permille", PROPERTY_PERMILLE},
 	{"autotrim", "autotrim", "autotrim", PROPERTY_SWITCH},
@@ -33,6 +35,22 @@ const struct property property_snapshot[] = {
 	{"template", "template", "template", PROPERTY_SWITCH},
 	{NULL, NULL, NULL, PROPERTY_SIZE},
 };
+
+const struct property property_schedule[] = {
+	{"short-test", "short_test_s", "short_test_s", PROPERTY_EVERY},
+	{"long-test", "long_test_s", "long_test_s", PROPERTY_EVERY},
+	{"trim", "trim_s", "trim_s", PROPERTY_EVERY},
+	{"scrub", "scrub_s", "scrub_s", PROPERTY_EVERY},
+	{NULL, NULL, NULL, PROPERTY_SIZE},
+};
+
+struct interval {
+	const char *word;
+	unsigned seconds;
+};
+
+static const struct interval intervals[] = {
+	{"off", 0}, {"daily", DAY_S}, {"weekly", 7 * DAY_S}, {"monthly", 30 * DAY_S}};
 
 static const struct property *find(const struct property *all, const char *name, size_t length)
 {
@@ -77,6 +95,24 @@ static int permille_parse(const char *text)
 	return *end == '\0' && whole <= 100 ? (int)(whole * 10 + tenth) : -1;
 }
 
+/* Seconds; -1: it is not of this shape. */
+static long every_parse(const char *text)
+{
+	unsigned long count;
+	char *end;
+
+	for (size_t i = 0; i < ARRAY_SIZE(intervals); i++) {
+		if (strcmp(text, intervals[i].word) == 0)
+			return (long)intervals[i].seconds;
+	}
+	if (text[0] < '0' || text[0] > '9')
+		return -1;
+	count = MIN(strtoul(text, &end, 10), 100000UL);
+	if (strcmp(end, "h") == 0)
+		return (long)count * 3600;
+	return strcmp(end, "d") == 0 ? (long)count * DAY_S : -1;
+}
+
 /* NULL when it is not a value of that kind; *ret_wanted says what is. */
 static json_t *value_parse(const struct property *p, const char *text, const char **ret_wanted)
 {
@@ -105,6 +141,10 @@ static json_t *value_parse(const struct property *p, const char *text, const cha
 		*ret_wanted = "a percentage such as 20%";
 		permille = permille_parse(text);
 		return permille < 0 ? NULL : json_integer(permille);
+	case PROPERTY_EVERY:
+		*ret_wanted =
+			"off, daily, weekly, monthly, or a number of hours or days such as 36h";
+		return every_parse(text) < 0 ? NULL : json_integer(every_parse(text));
 	}
 	UNREACHABLE();
 }
@@ -140,6 +180,16 @@ int property_put_options(const struct invocation *in, const struct property *all
 	return status;
 }
 
+static char *every_print(unsigned long long seconds)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(intervals); i++) {
+		if (intervals[i].seconds == seconds)
+			return xstrdup(intervals[i].word);
+	}
+	return seconds % DAY_S == 0 ? xasprintf("%llud", seconds / DAY_S)
+				    : xasprintf("%lluh", seconds / 3600);
+}
+
 static char *value_print(const struct property *p, const json_t *answer)
 {
 	const unsigned long long number = show_number(answer, p->answer);
@@ -154,8 +204,17 @@ static char *value_print(const struct property *p, const json_t *answer)
 		return xstrdup(show_text(answer, p->answer));
 	case PROPERTY_PERMILLE:
 		return xasprintf("%llu.%llu%%", number / 10, number % 10);
+	case PROPERTY_EVERY:
+		return every_print(number);
 	}
 	UNREACHABLE();
+}
+
+void property_add(struct table *table, const struct property *p, const json_t *answer)
+{
+	CLEANUP_FREE char *value = value_print(p, answer);
+
+	table_add(table, "%s", value);
 }
 
 int property_print(const struct invocation *in, const struct property *all, const json_t *answer)
@@ -175,10 +234,8 @@ int property_print(const struct invocation *in, const struct property *all, cons
 	}
 	show_head(&table, head);
 	for (const struct property *p = all; p->name; p++) {
-		CLEANUP_FREE char *value = value_print(p, answer);
-
 		table_add(&table, "%s", p->name);
-		table_add(&table, "%s", value);
+		property_add(&table, p, answer);
 	}
 	table_print(&table);
 	table_fini(&table);

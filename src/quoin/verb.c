@@ -53,6 +53,16 @@ static const struct verb_option pool_import_options[] = {
 	{NULL, NULL, NULL},
 };
 
+static const struct verb_option pool_status_options[] = {
+	{"verbose", NULL, "and damage, the slowest request, checkpoints and the log (also -v)"},
+	{NULL, NULL, NULL},
+};
+
+static const struct verb_option health_options[] = {
+	{"watch", NULL, "go on, and say when it changes, until it is ended"},
+	{NULL, NULL, NULL},
+};
+
 static const struct verb_option force_options[] = {
 	{"force", NULL, "lose what it holds"},
 	{NULL, NULL, NULL},
@@ -148,8 +158,8 @@ const struct verb verb_table[] = {
 	 "make a pool; a LAYOUT is DRIVE..., or mirror DRIVE DRIVE...", 2, ARGUMENTS_MAX,
 	 pool_create_options, verb_pool_create},
 	{"pool", "list", "", "show all pools", 0, 0, NULL, verb_pool_list},
-	{"pool", "status", "[NAME]", "show health, problems, space and drives", 0, 1, NULL,
-	 verb_pool_status},
+	{"pool", "status", "[NAME]", "show health, problems, space and drives", 0, 1,
+	 pool_status_options, verb_pool_status},
 	{"pool", "import", "[NAME [DRIVE...]]",
 	 "take a pool into service; without NAME, show what there is", 0, ARGUMENTS_MAX,
 	 pool_import_options, verb_pool_import},
@@ -232,12 +242,17 @@ const struct verb verb_table[] = {
 	{"target", "rescan", "NAME [NSID]", "look at the size of its volumes again", 1, 2, NULL,
 	 verb_target_rescan},
 	{"health", NULL, "", "is everything well, and if not, what to do; exits with 1 then", 0, 0,
-	 NULL, verb_health},
+	 health_options, verb_health},
 	{"drive", "list", "", "show what the drives of pools say of themselves", 0, 0, NULL,
 	 verb_drive_list},
 	{"drive", "info", "DRIVE", "show all that one says", 1, 1, NULL, verb_drive_info},
 	{"drive", "test", "DRIVE", "let it begin its own self-test", 1, 1, test_options,
 	 verb_drive_test},
+	{"schedule", "list", "", "show what is done by itself, and when next", 0, 0, NULL,
+	 verb_schedule_list},
+	{"schedule", "set", "POOL JOB=EVERY...",
+	 "short-test or long-test of its drives, off, daily, weekly, monthly, 36h or 10d", 2, 8,
+	 NULL, verb_schedule_set},
 	{"events", NULL, "", "show what happened, oldest first", 0, 0, events_options, verb_events},
 	{"eve", "show", "", "show where EVE is told how the storage is, and how that goes", 0, 0,
 	 NULL, verb_eve_show},

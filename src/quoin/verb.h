@@ -124,6 +124,8 @@ int verb_health(struct invocation *in);
 int verb_drive_list(struct invocation *in);
 int verb_drive_info(struct invocation *in);
 int verb_drive_test(struct invocation *in);
+int verb_schedule_list(struct invocation *in);
+int verb_schedule_set(struct invocation *in);
 int verb_events(struct invocation *in);
 int verb_eve_show(struct invocation *in);
 int verb_eve_set(struct invocation *in);

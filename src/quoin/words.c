@@ -127,6 +127,12 @@ int words_put_switch(const struct invocation *in, const char *option, const char
 	return EXIT_DONE;
 }
 
+void words_print(const json_t *json)
+{
+	json_dumpf(json, stdout, JSON_INDENT(2));
+	printf("\n");
+}
+
 int words_send(struct invocation *in, const struct client_request *request, json_t **ret_json)
 {
 	json_t *json = NULL;
@@ -134,13 +140,10 @@ int words_send(struct invocation *in, const struct client_request *request, json
 
 	if (client_send(&in->client, request, &json, &err) < 0)
 		return fail(EXIT_REFUSED, "%s", err.text);
-	if (in->json) {
-		if (json)
-			json_dumpf(json, stdout, JSON_INDENT(2));
-		else
-			printf("{}");
-		printf("\n");
-	}
+	if (in->json && json)
+		words_print(json);
+	else if (in->json)
+		printf("{}\n");
 	if (ret_json)
 		*ret_json = json;
 	else

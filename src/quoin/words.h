@@ -39,6 +39,9 @@ MUST_CHECK int words_put_switch(const struct invocation *in, const char *option,
 /* EXIT_USAGE, with the error told. */
 MUST_CHECK int words_number(const char *what, const char *text, unsigned *ret_number);
 
+/* As --json prints it. */
+void words_print(const json_t *json);
+
 /*
  * Sends; with --json prints the answer. EXIT_DONE and *ret_json (a new reference or NULL; the
  * pointer may be NULL when nobody wants it), or EXIT_REFUSED with the error told.

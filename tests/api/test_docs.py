@@ -95,7 +95,7 @@ class Words(DaemonTest):
 
     def test_completion_of_words(self):
         self.assertEqual(self.complete(''), self.nouns())
-        for noun in ('pool', 'volume', 'export', 'snapshot', 'target', 'image', 'drive', 'eve',
+        for noun in ('pool', 'volume', 'export', 'snapshot', 'target', 'image', 'drive', 'schedule', 'eve',
                      'inspect', 'daemon'):
             self.assertEqual(self.complete(noun, ''), self.verbs(noun))
         for verb in self.table:

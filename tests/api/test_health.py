@@ -5,7 +5,7 @@ import os
 import subprocess
 import time
 
-from quoin_test import BUILD, DaemonTest, main
+from quoin_test import BUILD, QUOIN, DaemonTest, main
 
 MIB = 1 << 20
 WAIT_S = 30
@@ -57,7 +57,8 @@ class Health(DaemonTest):
         pool = self.pool()
         self.assertEqual((pool['name'], pool['verdict'], pool['collector']),
                          ('tank', 'passed', None))
-        self.assertEqual(pool['guid'], self.request('GET', '/v1/pools/tank')[1]['guid'])
+        known = self.request('GET', '/v1/pools/tank')[1]
+        self.assertEqual((pool['guid'], pool['worker']), (known['guid'], known['worker']))
         self.assertEqual([pool[key] for key in ('scrub', 'resilver', 'squash')], [None] * 3)
         self.assertEqual(self.done('health', '--json').json['verdict'], 'passed')
         self.done('pool', 'export', 'tank')
@@ -74,6 +75,12 @@ class Health(DaemonTest):
         self.assertEqual((pool['io']['in_flight'], pool['io']['errors']), (0, 0))
         self.assertGreater(pool['worst_of_the_hour']['ns'], 0)
         self.assertIn(pool['worst_of_the_hour']['kind'], ('read', 'write', 'other'))
+        self.assertIn(pool['worst_of_the_hour']['why'], (
+            'drives', 'checkpoint', 'pacing', 'space', 'verb', 'repair', 'memory'))
+        out = self.done('pool', 'status', '-v').out
+        for words in ('checkpoint ', 'records are in no checkpoint yet', ' min ago: ',
+                      'none known', 'scrub '):
+            self.assertIn(words, out)
 
     def unwell(self, verdict, *words):
         result = self.quoin('health')
@@ -91,6 +98,55 @@ class Health(DaemonTest):
         self.done('pool', 'import', 'tank', self.a)
         self.wait(lambda h: h['verdict'] == 'warning')
         self.unwell('warning', 'tank', 'degraded', 'it is missing')
+
+    def rot(self, block):
+        """Spoils each place of the drive that holds this content."""
+        with open(self.a, 'r+b') as file:
+            content = file.read()
+            at = content.find(block)
+            while at >= 0:
+                file.seek(at)
+                file.write(bytes(len(block)))
+                at = content.find(block, at + 1)
+
+    def get(self, volume):
+        """Reads all of it, as far as it can be read."""
+        socket = self.path('get.sock')
+        self.done('target', 'create', 'get', '--listen', socket, volume)
+        code = subprocess.run([os.path.join(BUILD, 'tests/client/nvme-get'), socket,
+                               self.path('out')], check=False, timeout=60,
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode
+        self.done('target', 'destroy', 'get')
+        return code
+
+    def test_damaged(self):
+        self.start()
+        self.done('pool', 'create', 'tank', self.a)
+        self.done('volume', 'create', 'tank/v', '--size', '4M')
+        self.put('tank/v', 4 * MIB)
+        self.done('pool', 'export', 'tank')
+        with open(self.path('image'), 'rb') as file:
+            file.seek(MIB)
+            self.rot(file.read(4096))
+        self.done('pool', 'import', 'tank', self.a)
+        self.assertEqual(self.pool()['damage'], {'ranges': [], 'more_bytes': 0})
+        self.assertNotEqual(self.get('tank/v'), 0)
+        place = {'object': 'tank/v', 'offset': MIB, 'length_bytes': 4096}
+        pool = self.wait(lambda h: h['pools'][0]['damage']['ranges'])['pools'][0]
+        self.assertEqual(pool['damage'], {'ranges': [place], 'more_bytes': 0})
+        self.unwell('failing', f'tank/v: 4096 bytes at {MIB} cannot be read from any copy')
+        out = self.done('pool', 'status', 'tank', '-v').out
+        self.assertIn(f'tank/v: 4.0 KiB at byte {MIB}', out)
+        answer = self.done('pool', 'status', '--verbose', 'tank', '--json').json
+        self.assertEqual(answer['damage']['ranges'], [place])
+        out = self.done('events', '--severity', 'error').out
+        self.assertIn(f'pool.damaged  tank: 1 times a block of a volume could not be read from '
+                      f'any copy, at last 4096 bytes at {MIB} of tank/v', out)
+        self.refused('pool', 'status', '-v', 'none', says='there is no pool "none"')
+        # Written anew it is well, and the drive had an error.
+        self.put('tank/v', 4 * MIB)
+        self.wait(lambda h: not h['pools'][0]['damage']['ranges'])
+        self.unwell('warning', 'it had errors, and is used')
 
     def test_failed(self):
         self.start()
@@ -123,6 +179,52 @@ class Health(DaemonTest):
         self.done('pool', 'create', 'tank', self.a)
         self.wait(lambda h: h['verdict'] == 'failing')
         self.unwell('failing', f'tank:{self.a}: the drive says that it fails')
+
+    def test_watched(self):
+        """Printed again when something changes; the watcher outlives the daemon."""
+        self.start()
+        self.done('pool', 'create', 'tank', 'mirror', self.a, self.b)
+        self.wait(lambda h: h['pools'])
+        for words in ((), ('--json',)):
+            with subprocess.Popen([QUOIN, 'health', '--watch', *words, '--socket', self.socket],
+                                  stdout=subprocess.PIPE, text=True) as watch:
+                first = watch.stdout.readline()
+                self.assertIn('passed', first)
+                self.done('pool', 'export', 'tank')
+                os.rename(self.b, self.b + '.away')
+                self.assertEqual(self.stop(), 0)
+                self.start()
+                self.done('pool', 'import', 'tank', self.a)
+                line = watch.stdout.readline()
+                while 'is missing' not in line:
+                    line = watch.stdout.readline()
+                if words:
+                    self.assertEqual(json.loads(line)['verdict'], 'warning')
+                watch.terminate()
+            # Stale when it is back: another one for the next round.
+            self.done('pool', 'destroy', 'tank', '--force')
+            os.rename(self.b + '.away', self.b)
+            self.done('pool', 'create', 'tank', '--force', 'mirror', self.a, self.b)
+            self.wait(lambda h: h['verdict'] == 'passed' and h['pools'])
+        self.stop()
+        self.refused('health', '--watch', says='')
+
+    def test_hook_that_fails(self):
+        hook = self.path('hook')
+        with open(hook, 'w', encoding='utf-8') as file:
+            file.write('#!/bin/sh\ntest -e ' + self.path('well') + '\n')
+        os.chmod(hook, 0o755)
+        self.start('--event-program', hook, '--event-severity', 'notice')
+        answer = self.wait(lambda h: h['verdict'] == 'failing')
+        self.assertEqual([(h['kind'], h['delivered']) for h in answer['hooks']],
+                         [('program', 0)])
+        self.unwell('failing', 'quoind: ', '--event-program')
+        self.assertIn('hook.failing  quoind', self.done('events').out)
+        with open(self.path('well'), 'w', encoding='utf-8'):
+            pass
+        self.wait(lambda h: h['verdict'] == 'passed')
+        self.assertIn('hook.well', self.done('events').out)
+        self.assertEqual(self.done('events').out.count('hook.failing'), 1)
 
     def test_events_cannot_be_saved(self):
         os.mkdir(self.state, 0o700)

@@ -123,6 +123,12 @@ class OpenApi(DaemonTest):
                              capture_output=True, text=True).stdout
         self.assertEqual({tuple(line.split()) for line in out.splitlines()}, self.operations())
 
+    def test_same_events(self):
+        with open(os.path.join(SOURCE, 'src/health/event.c'), encoding='utf-8') as file:
+            words = set(re.findall(r'\[HEALTH_\w+\] =\s*\{"([\w.]+)"', file.read()))
+        named = self.schema.schemas['Event']['properties']['type']['enum']
+        self.assertEqual(set(named), words)
+
     def test_every_answer_fits(self):
         self.start()
         self.ask('GET', '/v1')
@@ -182,6 +188,9 @@ class OpenApi(DaemonTest):
         self.ask('GET', '/v1/pools/tank')
         self.ask('PATCH', '/v1/pools/tank', {'autotrim': True, 'reserve_permille': 200})
         self.every_trim_answer()
+        self.ask('GET', '/v1/schedules')
+        self.ask('PATCH', '/v1/schedules/tank', {'short_test_s': 86400, 'trim_s': 0})
+        self.ask('PATCH', '/v1/schedules/none', {'short_test_s': 86400}, good=False)
         self.ask('POST', '/v1/volumes', {'name': 'tank/v', 'size': '4M', 'quota': 0,
                                          'full': 'pause'})
         self.ask('POST', '/v1/volumes', {'name': 'tank/dir/w', 'size': 1 << 20})

@@ -197,6 +197,27 @@ class Pools(PoolTest):
         self.restart()
         self.assertEqual(self.status()['health'], 'online')
 
+    def test_many_volumes_are_listed_at_once(self):
+        """A listing goes to the pool once for hundreds of volumes, not for each of them."""
+        self.start()
+        self.done('pool', 'create', 'tank', self.a)
+
+        def messages():
+            return sum(w['messages'] for w in self.request('GET', '/v1')[1]['workers'])
+
+        def listing():
+            before = messages()
+            count = len(self.request('GET', '/v1/volumes')[1]['volumes'])
+            return count, messages() - before
+
+        self.done('volume', 'create', 'tank/v0', '--size', '4M')
+        count, few = listing()
+        self.assertEqual(count, 1)
+        for i in range(1, 20):
+            self.request('POST', '/v1/volumes', {'name': f'tank/v{i}', 'size': '4M'})
+        count, many = listing()
+        self.assertEqual((count, many), (20, few))
+
     def test_odd_files_beside_a_pool(self):
         """What a directory holds besides drives is nobody's concern."""
         self.pool()

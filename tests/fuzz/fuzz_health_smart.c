@@ -43,7 +43,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	smart_report_init(&report);
 	memset(page, 0, sizeof(page));
 	memcpy(page, data + 1, MIN(size - 1, sizeof(page)));
-	switch (data[0] % 4) {
+	switch (data[0] % 8) {
 	case 0:
 		smart_nvme_identify_decode(page, &report);
 		break;
@@ -52,6 +52,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		break;
 	case 2:
 		smart_nvme_self_test_decode(page, &report);
+		break;
+	case 4:
+		smart_nvme_errors_decode(page, smart_nvme_errors_count(page), &report);
+		ASSERT(report.last_error_lba >= SMART_UNKNOWN);
 		break;
 	default:
 		if (smart_json_decode((const char *)data + 1, size - 1, &report, &err) < 0)

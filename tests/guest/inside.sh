@@ -3,6 +3,7 @@
 # inside.sh KERNEL PROGRAM...: the other way round: these tests and quoind run in the guest, to see
 # Quoin's use of io_uring, files and block devices on that kernel. The guest's disks are QEMU's
 # own, with discard and zeroes: two raw ones in the place of files, one for ext4, one of 4 KiB blocks.
+# In the end the first one is a drive of a pool, whose S.M.A.R.T. values are read.
 # shellcheck source=tests/guest/lib.sh
 . "$(dirname "$0")/lib.sh"
 guest_begin "$1"

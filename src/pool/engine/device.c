@@ -61,11 +61,23 @@ static void deliver_end(struct loop_message *message)
 	block_complete(request, words->result);
 }
 
+/* What was damaged and is read or written as a whole is so no more. */
+static void damage_look(const struct block_request *request, const struct device *device)
+{
+	const uint64_t block = div_round_up(request->offset, PAGE_BYTES);
+	const uint64_t end = (request->offset + request->length_bytes) / PAGE_BYTES;
+
+	if (request->op != BLOCK_FLUSH && end > block)
+		damage_mend(device->pool, device, block, end - block);
+}
+
 static void request_end(struct block_request *request)
 {
 	struct volume_request *words = request_words(request);
 
 	meter_end(words->device->pool, words->device->volume, request);
+	if (words->device->pool->damage.count > 0 && words->result == 0)
+		damage_look(request, words->device);
 	if (words->device->volume)
 		words->device->volume->requests--;
 	if (words->loop == words->device->pool->loop) {
@@ -122,11 +134,13 @@ void request_start(struct pool *pool, struct block_request *request)
 	struct volume *volume = words->device->volume;
 
 	if (volume && volume->gated) {
+		words->why = POOL_WHY_VERB;
 		list_append(&volume->waiting, &request->node);
 		return;
 	}
 	if (volume)
 		volume->requests++;
+	words->admitted_ns = loop_now_ns(pool->loop);
 	/* The volume may have shrunk while the request waited or travelled. */
 	if (volume && request->op != BLOCK_FLUSH &&
 	    !block_request_within(request, volume->rec.size_bytes)) {

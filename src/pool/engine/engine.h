@@ -10,6 +10,7 @@
  *   open.c, replay.c, create.c  import and creation     verb*.c   what people ask for
  *   heart.c     says that it is in use  discard.c  of free slots  shares.c  references to blocks
  *   copy.c, copies.c   by reference; of guests   sweep.c   trims the pool
+ *   meter.c     requests are counted    damage.c   what no copy could serve
  *
  * Truth about a block: active delta, frozen delta, tree (lookup.c is the only one who asks). A
  * checkpoint works on the `next` records; `rec` is what is committed. The home loop's thread only.
@@ -20,6 +21,7 @@
 #include <quoin/loop_fiber.h>
 #include <quoin/pool.h>
 
+#include "engine/damage.h"
 #include "engine/history.h"
 #include "engine/memory.h"
 #include "engine/names.h"
@@ -99,7 +101,9 @@ struct volume_request {
 	bool chosen;	    /* the same: by the checkpoint under way */
 	struct log_waiter waiter;
 	uint64_t seq; /* of a trim */
-	uint64_t begun_ns;
+	uint64_t begun_ns, admitted_ns;
+	enum pool_io_why why; /* it waited until it was admitted */
+	bool repaired;
 };
 
 /* An open volume or snapshot. */
@@ -171,6 +175,8 @@ struct pool {
 	uint64_t replayed, healed, bad_blocks, refused;
 	uint64_t lost_told; /* of pages_stats.lost, what the history has */
 	struct pool_io io;
+	enum pool_io_why queue_why; /* the head of `incoming` waited last */
+	struct damage damage;
 	struct heart *heart;
 	struct discards *discards; /* NULL: nothing is discarded on the drives */
 	struct sweep *sweep;	   /* NULL: all free space never was */

@@ -74,6 +74,24 @@ void meter_turn(struct pool *pool)
 	pool->io.minute = MAX(pool->io.minute, minute);
 }
 
+void meter_admit(struct pool *pool, struct volume_request *words)
+{
+	words->admitted_ns = loop_now_ns(pool->loop);
+	/* Nobody said that it waits: it stood in the queue behind somebody. */
+	if (words->why == POOL_WHY_DRIVES)
+		words->why = pool->queue_why;
+}
+
+/* What most of its time went by with. */
+static enum pool_io_why why_of(const struct volume_request *words, uint64_t ns)
+{
+	const uint64_t waited = words->admitted_ns - MIN(words->admitted_ns, words->begun_ns);
+
+	if (waited > ns / 2)
+		return words->why;
+	return words->repaired ? POOL_WHY_REPAIR : POOL_WHY_DRIVES;
+}
+
 static void worst_note(struct pool *pool, const struct pool_io_worst *request)
 {
 	struct pool_io_worst *worst;
@@ -94,7 +112,8 @@ void meter_end(struct pool *pool, struct volume *volume, const struct block_requ
 	/* The loop that it came from may have read its clock a little later. */
 	const uint64_t ns = now - MIN(now, words->begun_ns);
 	const uint64_t bytes = request->op == BLOCK_FLUSH ? 0 : request->length_bytes;
-	const struct pool_io_worst this_one = {.ns = ns, .kind = kind, .failed = words->result < 0};
+	const struct pool_io_worst this_one = {
+		.ns = ns, .kind = kind, .why = why_of(words, ns), .failed = words->result < 0};
 
 	if (volume) {
 		flight_end(&volume->io, now);

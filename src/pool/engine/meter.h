@@ -7,6 +7,9 @@
 
 /* `volume` is NULL for a snapshot's device. */
 void meter_begin(struct pool *pool, struct volume *volume);
+
+/* A write goes on, as far as it can: may come again. */
+void meter_admit(struct pool *pool, struct volume_request *words);
 void meter_end(struct pool *pool, struct volume *volume, const struct block_request *request);
 
 /* As of now, in the midst of requests. */

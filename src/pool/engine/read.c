@@ -328,6 +328,7 @@ static bool resolve(struct rio *rio, unsigned i)
 	if (error) {
 		memset(rio->entries[i], 0, ENTRY_BYTES);
 		rio->result = -EIO;
+		damage_note(rio->pool, rio->device, rio->block + i);
 	}
 	return true;
 }

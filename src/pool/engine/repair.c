@@ -141,6 +141,7 @@ static int block_repair(struct rio *rio, unsigned i, struct copies *copies)
 		}
 	}
 	pool->bad_blocks++;
+	damage_note(pool, rio->device, rio->block + i);
 	changed(pool);
 	return -EIO;
 }
@@ -168,6 +169,8 @@ void repair_start(struct rio *rio)
 {
 	struct pool *pool = rio->pool;
 
+	if (rio->request)
+		request_words(rio->request)->repaired = true;
 	list_append(&pool->repairs, &rio->node);
 	if (pool->repairer)
 		return;

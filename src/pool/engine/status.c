@@ -182,10 +182,10 @@ static void health_status(const struct pool *pool, struct pool_status *status)
 	status->health = away > 0 ? POOL_DEGRADED : POOL_ONLINE;
 	if (pool->error != 0) {
 		status->health = POOL_SUSPENDED;
-		snprintf(status->problem, sizeof(status->problem), "%.120s%s%s",
-			 pool->problem[0] != '\0' ? pool->problem : "an error of the drives",
-			 ": the pool takes no changes; ",
-			 "see to its drives, then export and import it");
+		snprintf(status->problem, sizeof(status->problem), "%s",
+			 pool->problem[0] != '\0' ? pool->problem
+						  : "an error of the drives: see to them, then "
+						    "export and import the pool");
 	} else if (away > 0) {
 		degraded_tell(first, away, status);
 	} else if (status->full) {
@@ -227,6 +227,7 @@ static void counter_status(const struct pool *pool, struct pool_status *status)
 	status->replayed_records = pool->replayed;
 	status->checkpoint_s = pool->super.time_s;
 	status->pending_bytes = pool->pending_total * PAGE_BYTES;
+	status->log_records = pool->deltas[0].count + pool->deltas[1].count;
 	status->device_reads = pool->raid.reads;
 	status->device_writes = pool->raid.writes;
 	status->device_flushes = pool->raid.flushes;

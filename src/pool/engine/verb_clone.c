@@ -166,6 +166,8 @@ static int volume_rollback(struct pool *pool, const char *name, bool destroy, st
 	r = volume_quiet_begin(rollback.volume, err);
 	if (r == 0)
 		r = quiet_rollback(pool, &rollback, name, err);
+	if (r == 0)
+		damage_forget(pool, rollback.volume);
 	volume_quiet_end(rollback.volume);
 	return r;
 }

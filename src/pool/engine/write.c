@@ -13,6 +13,7 @@
 #include "engine/checkpoint.h"
 #include "engine/copies.h"
 #include "engine/discard.h"
+#include "engine/meter.h"
 
 /* --- Buffers ------------------------------------------------------------------------------- */
 
@@ -190,6 +191,7 @@ static void wio_submit(struct wio *wio)
 struct gather {
 	struct pool *pool;
 	struct wio *wio;
+	bool held; /* the last one, by the pace of a checkpoint */
 };
 
 static void gather_send(struct gather *g)
@@ -376,8 +378,10 @@ static bool process(struct gather *g, struct block_request *request)
 	}
 	if (UNLIKELY(!list_empty(&g->pool->copies)) && copies_delay(g->pool, request))
 		return true;
-	if (request_words(request)->at == 0 && write_held(g->pool, request))
+	g->held = request_words(request)->at == 0 && write_held(g->pool, request);
+	if (g->held)
 		return false;
+	meter_admit(g->pool, request_words(request));
 	if (request->op != BLOCK_WRITE)
 		return trim_process(g->pool, request);
 	if (request_words(request)->at > 0)
@@ -392,6 +396,7 @@ static bool process(struct gather *g, struct block_request *request)
 			request_part_end(request, -ENOSPC);
 			return true;
 		}
+		request_words(request)->why = POOL_WHY_SPACE;
 		list_append(&volume->starved, &request->node);
 		volume->requests--;
 		return true;
@@ -405,6 +410,16 @@ static bool process(struct gather *g, struct block_request *request)
 	return go_on(g, request);
 }
 
+/* Why the head of the queue waits. */
+static enum pool_io_why queue_why(const struct gather *g)
+{
+	if (list_empty(&g->pool->incoming))
+		return POOL_WHY_DRIVES;
+	if (g->held)
+		return POOL_WHY_PACING;
+	return checkpoint_busy(g->pool) ? POOL_WHY_CHECKPOINT : POOL_WHY_MEMORY;
+}
+
 void writes_process(struct pool *pool)
 {
 	struct gather g = {.pool = pool};
@@ -416,6 +431,7 @@ void writes_process(struct pool *pool)
 	while (!list_empty(&pool->incoming) &&
 	       process(&g, container_of(pool->incoming.next, struct block_request, node)))
 		;
+	pool->queue_why = queue_why(&g);
 	gather_send(&g);
 	pool->working = false;
 }

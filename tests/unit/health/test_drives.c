@@ -16,10 +16,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <quoin/health_drives.h>
 
+#include "smart_nvme.h"
 #include "smart_read.h"
 
 #define GOOD "{\"smartctl\":{\"exit_status\":0},\"smart_status\":{\"passed\":true}}"
@@ -264,6 +266,87 @@ static void no_self_test_of_a_file(void **state)
 	assert_non_null(strstr(look(f, 0)->test_problem, "is a file"));
 }
 
+/* --- NVMe ---------------------------------------------------------------------------------------
+ */
+
+/* As nobody, who may open nothing; the result goes back as an exit code. */
+static int as_nobody(const char *path, int expected, const char *says)
+{
+	const pid_t pid = fork();
+	int status = 0;
+
+	if (pid == 0) {
+		struct smart_report report;
+		struct err err = {.text = ""};
+		int r;
+
+		if (geteuid() == 0 && (setgid(65534) < 0 || setuid(65534) < 0))
+			_exit(3);
+		smart_report_init(&report);
+		r = smart_nvme_read(path, &report, &err);
+		_exit(r != expected ? 1 : strstr(err.text, says) ? 0 : 2);
+	}
+	assert_true(pid > 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static void no_permission_to_ask_an_nvme_drive(void **state)
+{
+	struct fixture *f = *state;
+
+	put(f, "a.img", "x");
+	assert_int_equal(fchmodat(f->fd, "a.img", 0, 0), 0);
+	chmod(f->directory, 0755);
+	assert_int_equal(as_nobody(f->names[0].path, -EACCES, "needs CAP_SYS_ADMIN"), 0);
+}
+
+static void no_nvme_drive_at_all(void **state)
+{
+	struct smart_report report;
+	struct err err;
+
+	smart_report_init(&report);
+	assert_int_equal(smart_nvme_read("/dev/null", &report, &err), -ENOTTY);
+	assert_int_equal(smart_nvme_test("/dev/null", HEALTH_TEST_SHORT, &err), -ENOTTY);
+	assert_int_equal(smart_nvme_read("/none", &report, &err), -ENOENT);
+	assert_int_equal(report.temperature_c, SMART_UNKNOWN);
+}
+
+/* What is recorded takes a self-test; what is beside the pages is the error log. */
+static void recorded_self_tests_and_errors(void **state)
+{
+	struct fixture *f = *state;
+	static uint8_t pages[SMART_NVME_IDENTIFY_BYTES + SMART_NVME_HEALTH_BYTES +
+			     SMART_NVME_SELF_TEST_BYTES + SMART_NVME_ERROR_BYTES];
+	const int fd = openat(f->fd, "a.img.nvme", O_WRONLY | O_CREAT, 0600);
+	uint8_t *entry = pages + sizeof(pages) - SMART_NVME_ERROR_BYTES;
+	char asked[16] = "";
+	struct err err;
+	int from;
+
+	entry[0] = 1;
+	entry[12] = 0x04;
+	assert_int_equal(write(fd, pages, sizeof(pages)), sizeof(pages));
+	start(f, 1);
+	wait_verdict(f, 0, SMART_PASSED);
+	assert_int_equal(look(f, 0)->report.last_error_status, 2);
+	assert_int_equal(health_drives_test(f->drives, f->names[0].path, HEALTH_TEST_LONG, &err),
+			 0);
+	while (look(f, 0)->test_asked)
+		usleep(1000);
+	assert_string_equal(look(f, 0)->test_problem, "");
+	from = openat(f->fd, "a.img.test", O_RDONLY);
+	assert_true(read(from, asked, sizeof(asked) - 1) > 0);
+	assert_string_equal(asked, "--test=long\n");
+	close(from);
+	/* Half an entry is none. */
+	assert_int_equal(ftruncate(fd, sizeof(pages) - 1), 0);
+	wait_problem(f, 0, "has not the size of its pages");
+	close(fd);
+	unlinkat(f->fd, "a.img.test", 0);
+}
+
 /* --- smartctl ------------------------------------------------------------------------------------
  */
 
@@ -340,6 +423,9 @@ int main(void)
 		CASE(the_end_while_one_hangs),
 		CASE(others_than_before),
 		CASE(no_self_test_of_a_file),
+		CASE(no_permission_to_ask_an_nvme_drive),
+		CASE(no_nvme_drive_at_all),
+		CASE(recorded_self_tests_and_errors),
 		CASE(smartctl_answers),
 		CASE(smartctl_is_missing),
 		CASE(smartctl_says_no),

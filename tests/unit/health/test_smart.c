@@ -160,6 +160,90 @@ static void nvme_self_tests(void **state)
 	self_test_check(2, 127, 0x0F, SMART_TEST_RUNNING);
 }
 
+static void error_put(uint8_t *entry, uint64_t count, uint16_t status, uint64_t lba)
+{
+	le64_put(entry, count);
+	le16_put(entry + 12, status);
+	le64_put(entry + 16, lba);
+}
+
+static void nvme_error_log(void **state)
+{
+	static uint8_t identify[SMART_NVME_IDENTIFY_BYTES];
+	uint8_t page[4 * SMART_NVME_ERROR_BYTES] = {0};
+	struct smart_report report;
+
+	assert_int_equal(smart_nvme_errors_count(identify), 1);
+	identify[262] = 3;
+	assert_int_equal(smart_nvme_errors_count(identify), 4);
+	identify[262] = 255;
+	assert_int_equal(smart_nvme_errors_count(identify), SMART_NVME_ERRORS_MAX);
+	smart_report_init(&report);
+	smart_nvme_errors_decode(page, 4, &report);
+	assert_int_equal(report.last_error_status, SMART_UNKNOWN);
+	/* The newest has the highest count, wherever it stands: an unrecovered read error. */
+	error_put(page, 7, 0x4005, 0);
+	error_put(page + SMART_NVME_ERROR_BYTES, 9, 0x8000 | 0x281 << 1 | 1, 1234);
+	error_put(page + 2 * SMART_NVME_ERROR_BYTES, 8, 0x4004, UINT64_MAX);
+	smart_nvme_errors_decode(page, 4, &report);
+	assert_int_equal(report.last_error_status, 0x281);
+	assert_int_equal(report.last_error_lba, 1234);
+	smart_nvme_errors_decode(page + 2 * SMART_NVME_ERROR_BYTES, 1, &report);
+	assert_int_equal(report.last_error_lba, INT64_MAX);
+}
+
+static void nvme_says_whether_it_has_self_tests(void **state)
+{
+	static uint8_t page[SMART_NVME_IDENTIFY_BYTES];
+	struct smart_report report;
+
+	smart_report_init(&report);
+	assert_int_equal(report.self_tests, SMART_UNKNOWN);
+	page[256] = 0xEF;
+	smart_nvme_identify_decode(page, &report);
+	assert_int_equal(report.self_tests, 0);
+	page[256] = 0x10;
+	smart_nvme_identify_decode(page, &report);
+	assert_int_equal(report.self_tests, 1);
+}
+
+/* Pages of drives that are well, at which somebody else cried wolf. */
+static void nvme_odd_pages_are_no_alarm(void **state)
+{
+	static const struct {
+		unsigned at, bytes;
+		uint64_t value;
+	} odd[] = {
+		{176, 8, 5000000},   /* an entry for each command that it does not know */
+		{144, 8, 100000},    /* a laptop that is switched off */
+		{1, 2, 0},	     /* no temperature */
+		{200, 2, 0xFFFF},    /* a sensor that is not there */
+		{192, 4, 100000},    /* minutes it was warm, years ago */
+		{3, 1, 0},	     /* spare blocks that are not told ... */
+		{5, 1, 0},	     /* used: new */
+		{32, 8, UINT64_MAX}, /* bytes read: nonsense */
+		{0, 1, 0x20},	     /* a memory region of a kind that it has not */
+		{160, 8, 3},	     /* old media errors that do not grow */
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(odd); i++) {
+		struct smart_history history = {.known = false};
+		uint8_t page[SMART_NVME_HEALTH_BYTES];
+		struct smart_report report;
+
+		health_page(page);
+		for (unsigned b = 0; b < odd[i].bytes; b++)
+			page[odd[i].at + b] = (uint8_t)(odd[i].value >> 8 * b);
+		/* ... nor is what would be too few of them. */
+		if (odd[i].at == 3)
+			page[4] = 0;
+		smart_report_init(&report);
+		smart_nvme_health_decode(page, &report);
+		for (unsigned n = 0; n < 3; n++)
+			assert_int_equal(verdict(&report, &history), SMART_PASSED);
+	}
+}
+
 /* --- smartctl ------------------------------------------------------------------------------------
  */
 
@@ -267,6 +351,30 @@ static void at_the_makers_limit(void **state)
 	assert_int_equal(verdict_once(&report), SMART_WARNING);
 }
 
+static void self_tests_by_smartctl(void **state)
+{
+	struct smart_report report = decode(
+		GOOD "\"ata_smart_data\":{\"capabilities\":{\"self_tests_supported\":true}}}");
+
+	assert_int_equal(report.self_tests, 1);
+	report = decode(GOOD
+			"\"ata_smart_data\":{\"capabilities\":{\"self_tests_supported\":false}}}");
+	assert_int_equal(report.self_tests, 0);
+	report = decode(GOOD "\"x\":1}");
+	assert_int_equal(report.self_tests, SMART_UNKNOWN);
+}
+
+/* Of one page of several: bit 2 of the exit status. */
+static void a_bad_checksum_is_no_reason_to_know_nothing(void **state)
+{
+	const struct smart_report report =
+		decode("{\"smartctl\":{\"exit_status\":4},\"smart_status\":{\"passed\":true},"
+		       "\"temperature\":{\"current\":33}}");
+
+	assert_int_equal(report.temperature_c, 33);
+	assert_int_equal(verdict_once(&report), SMART_PASSED);
+}
+
 /* Each was called a failure by some program, and the drives were well. */
 static void no_false_alarms(void **state)
 {
@@ -288,7 +396,13 @@ static void no_false_alarms(void **state)
 		{199, "UDMA_CRC_Error_Count", 200, 0, 300}, /* an old cable */
 		{5, "Reallocated_Sector_Ct", 100, 10, 8},   /* old, and it does not grow */
 		{198, "Offline_Uncorrectable", 100, 0, 1},
-		{3, "Spin_Up_Time", 0, 21, 0}, /* 0, 254 and 255 are no values */
+		{188, "Command_Timeout", 100, 0, 0},
+		{189, "High_Fly_Writes", 1, 0, 65000},	       /* of a drive that has no heads */
+		{232, "Perc_Avail_Resrvd_Space", 0, 5, 0},     /* a value of 0 is none */
+		{202, "Data_Address_Mark_Errs", 100, 0, 1},    /* a name of the wrong maker */
+		{9, "Power_On_Hours", 1, 0, 213305462423},     /* milliseconds above the hours */
+		{196, "Reallocated_Event_Count", 100, 0, 900}, /* tries, also those in vain */
+		{3, "Spin_Up_Time", 0, 21, 0},		       /* 0, 254 and 255 are no values */
 		{3, "Spin_Up_Time", 255, 255, 0},
 		{3, "Spin_Up_Time", 253, 0, 0},
 	};
@@ -466,6 +580,11 @@ int main(void)
 		cmocka_unit_test(nvme_identify),
 		cmocka_unit_test(nvme_critical_warnings),
 		cmocka_unit_test(nvme_self_tests),
+		cmocka_unit_test(nvme_error_log),
+		cmocka_unit_test(nvme_says_whether_it_has_self_tests),
+		cmocka_unit_test(nvme_odd_pages_are_no_alarm),
+		cmocka_unit_test(self_tests_by_smartctl),
+		cmocka_unit_test(a_bad_checksum_is_no_reason_to_know_nothing),
 		cmocka_unit_test(ata_of_a_disk),
 		cmocka_unit_test(scsi_and_nvme_by_smartctl),
 		cmocka_unit_test(the_drive_says_it_fails),

@@ -84,7 +84,9 @@ static unsigned params_of(const struct engine_rig *rig, unsigned absent,
 		drives[count++] = (struct pool_drive_param){
 			.disk = rig->disks[i],
 			.path = paths[i],
-			.group = rig->mirror ? 0 : i,
+			.group = rig->group_size ? i / rig->group_size
+				 : rig->mirror	 ? 0
+						 : i,
 		};
 	}
 	return count;

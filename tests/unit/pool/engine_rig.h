@@ -19,7 +19,8 @@ struct engine_rig {
 	struct loop *loop;
 	unsigned drive_count;
 	bool mirror;
-	bool autotrim; /* of the pool that rig_format() makes */
+	unsigned group_size; /* drives that mirror each other; 0: all with `mirror`, else none */
+	bool autotrim;	     /* of the pool that rig_format() makes */
 	struct disk_sim *drives[RIG_DRIVES_MAX];
 	struct disk *disks[RIG_DRIVES_MAX];
 	struct pool *pool;

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "engine/io.h"
 #include "engine_rig.h"
 
 #define MINUTE_NS (60 * NS_PER_S)
@@ -155,17 +156,152 @@ static void hour_main(void *arg)
 	end(t);
 }
 
-static void run(void (*main)(void *arg))
+/* --- Why it was slow ------------------------------------------------------------------------- */
+
+static struct pool_io_worst slowest(struct test *t)
+{
+	const struct pool_io io = io_of(t);
+	struct pool_io_worst found = {.ns = 0};
+
+	for (unsigned i = 0; i < POOL_IO_MINUTES; i++) {
+		if (io.worst[i].ns > found.ns)
+			found = io.worst[i];
+	}
+	return found;
+}
+
+/* The slowest so far took at least so long, because of that. */
+static void expect(struct test *t, enum pool_io_why why, uint64_t ns)
+{
+	const struct pool_io_worst found = slowest(t);
+
+	assert_int_equal(found.why, why);
+	assert_true(found.ns >= ns);
+}
+
+static void strike(struct test *t, const struct disk_sim_fault *fault)
+{
+	disk_sim_faults_clear(t->rig.drives[0]);
+	if (fault)
+		assert_int_equal(disk_sim_fault_add(t->rig.drives[0], fault), 0);
+}
+
+static void gate_opener(void *arg)
+{
+	struct volume *volume = arg;
+
+	fiber_sleep_ns(100 * NS_PER_MS);
+	volume_gate_open(volume);
+}
+
+static void quota_raiser(void *arg)
+{
+	struct test *t = arg;
+
+	fiber_sleep_ns(10 * NS_PER_S);
+	assert_int_equal(pool_volume_set(t->rig.pool, "vol", POOL_VOLUME_REFQUOTA, 0, NULL), 0);
+}
+
+/* Each is slower than those before it, so that it is the slowest. */
+static void why_main(void *arg)
+{
+	const struct disk_sim_fault slow = {
+		.kind = DISK_SIM_STALL, .ops = 1U << DISK_READ, .argument = 5 * NS_PER_MS};
+	const struct disk_sim_fault once = {
+		.kind = DISK_SIM_FAIL, .ops = 1U << DISK_READ, .count = 1, .result = -EIO};
+	const struct disk_sim_fault slower = {
+		.kind = DISK_SIM_STALL, .ops = 1U << DISK_READ, .argument = 20 * NS_PER_MS};
+	struct test *t = arg;
+	struct fiber *fiber;
+	struct volume *volume;
+
+	begin(t);
+	assert_int_equal(rig_io(&t->volume, BLOCK_WRITE, 0, t->data, 64 * KiB), 0);
+	strike(t, &slow);
+	assert_int_equal(rig_io(&t->volume, BLOCK_READ, 0, t->data, 4 * KiB), 0);
+	expect(t, POOL_WHY_DRIVES, 5 * NS_PER_MS);
+	strike(t, &slower);
+	assert_int_equal(disk_sim_fault_add(t->rig.drives[0], &once), 0);
+	assert_int_equal(rig_io(&t->volume, BLOCK_READ, 0, t->data, 4 * KiB), 0);
+	expect(t, POOL_WHY_REPAIR, 20 * NS_PER_MS);
+	strike(t, NULL);
+	volume = volume_find(t->rig.pool, "vol");
+	volume_gate_close(volume);
+	assert_int_equal(fiber_start(t->rig.loop, true, gate_opener, volume, &fiber), 0);
+	assert_int_equal(rig_io(&t->volume, BLOCK_WRITE, 0, t->data, 4 * KiB), 0);
+	fiber_join(fiber);
+	expect(t, POOL_WHY_VERB, 99 * NS_PER_MS);
+	assert_int_equal(pool_volume_set(t->rig.pool, "vol", POOL_VOLUME_PAUSE_WHEN_FULL, 1, NULL),
+			 0);
+	assert_int_equal(pool_volume_set(t->rig.pool, "vol", POOL_VOLUME_REFQUOTA, 64 * KiB, NULL),
+			 0);
+	assert_int_equal(fiber_start(t->rig.loop, true, quota_raiser, t, &fiber), 0);
+	assert_int_equal(rig_io(&t->volume, BLOCK_WRITE, 1 * MiB, t->data, 64 * KiB), 0);
+	fiber_join(fiber);
+	expect(t, POOL_WHY_SPACE, 9 * NS_PER_S);
+	end(t);
+}
+
+/* A checkpoint that is slower than the writes that fill the delta behind it. */
+static void crowd(struct test *t, uint64_t flush_ns)
+{
+	const struct disk_sim_fault slow = {
+		.kind = DISK_SIM_STALL, .ops = 1U << DISK_FLUSH, .argument = flush_ns};
+
+	begin(t);
+	strike(t, &slow);
+	for (uint64_t at = 0; at < 8 * MiB; at += 4 * KiB)
+		assert_int_equal(rig_io(&t->volume, BLOCK_WRITE, at, t->data, 4 * KiB), 0);
+	strike(t, NULL);
+}
+
+static void checkpoint_main(void *arg)
+{
+	struct test *t = arg;
+
+	crowd(t, 200 * NS_PER_MS);
+	expect(t, POOL_WHY_CHECKPOINT, NS_PER_MS);
+	assert_true(slowest(t).checkpoint);
+	end(t);
+}
+
+static void pacing_main(void *arg)
+{
+	struct test *t = arg;
+	struct pool_status status;
+
+	crowd(t, 30 * NS_PER_MS);
+	pool_status(t->rig.pool, &status);
+	assert_true(status.held_writes > 0);
+	expect(t, POOL_WHY_PACING, NS_PER_MS);
+	end(t);
+}
+
+static void run_with(void (*main)(void *arg), uint64_t delta_records, unsigned barriers_off)
 {
 	struct test *t = calloc(1, sizeof(*t));
 
 	t->data = aligned_alloc(RIG_BLOCK, 64 * KiB);
 	memset(t->data, 7, 64 * KiB);
 	rig_init(&t->rig, 1, 1, 64 * MiB);
+	t->rig.delta_records = delta_records;
+	t->rig.barriers_off = barriers_off;
 	rig_run(&t->rig, main, t);
 	rig_fini(&t->rig);
 	free(t->data);
 	free(t);
+}
+
+static void why_it_was_slow(void **state)
+{
+	run_with(why_main, 0, 0);
+	run_with(checkpoint_main, 256, POOL_BARRIER_PACE);
+	run_with(pacing_main, 256, 0);
+}
+
+static void run(void (*main)(void *arg))
+{
+	run_with(main, 0, 0);
 }
 
 static void requests_are_counted(void **state)
@@ -189,6 +325,7 @@ int main(void)
 		cmocka_unit_test(requests_are_counted),
 		cmocka_unit_test(the_time_with_requests_in_flight),
 		cmocka_unit_test(the_slowest_of_the_hour),
+		cmocka_unit_test(why_it_was_slow),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

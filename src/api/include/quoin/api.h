@@ -78,7 +78,8 @@ struct api_request {
 struct api_reply {
 	unsigned status;
 	json_t *json;	   /* a reference of the caller's; NULL = no body, or text */
-	char *text;	   /* the caller's to free; plain text; NULL = none */
+	char *text;	   /* the caller's to free; NULL = none */
+	bool text_is_json; /* else it is plain */
 	const char *allow; /* with 405: the methods of this path; static */
 };
 

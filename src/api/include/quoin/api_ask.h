@@ -10,7 +10,7 @@
 
 #include <quoin/base.h>
 #include <quoin/base_err.h>
-#include <quoin/control_pool_types.h>
+#include <quoin/control_schedule.h>
 
 #define API_NAMES_MAX 512 /* in one request */
 
@@ -52,6 +52,10 @@ enum api_ask_key {
 	ASK_FIRST = UINT64_C(1) << 34,
 	ASK_PAUSED = UINT64_C(1) << 35,
 	ASK_TEMPLATE = UINT64_C(1) << 36,
+	ASK_SHORT_TEST = UINT64_C(1) << 37,
+	ASK_LONG_TEST = UINT64_C(1) << 38,
+	ASK_TRIM = UINT64_C(1) << 39,
+	ASK_SCRUB = UINT64_C(1) << 40,
 };
 
 #define ASK_PROPERTIES \
@@ -69,6 +73,7 @@ struct api_ask {
 	unsigned groups[API_NAMES_MAX];
 	uint64_t size, quota, refquota, reservation, refreservation, rewind, cursor, since, offset,
 		length, to_offset, rate;
+	uint64_t every_s[CONTROL_SCHEDULE_JOBS];
 	unsigned reserve_permille;
 	bool pause_when_full, read_only, force, recursive, autotrim, first, paused, template;
 };

@@ -6,13 +6,12 @@
 #include <jansson.h>
 
 #include <quoin/control_export.h>
-#include <quoin/control_pool_types.h>
+#include <quoin/control_found.h>
 
 json_t *api_pool_encode(const struct control_pool_info *info);
 json_t *api_pool_found_encode(const struct control_pool_found *found);
 json_t *api_history_encode(const struct control_history_line *line);
 json_t *api_deploy_encode(const struct control_deploy_info *info);
-json_t *api_volume_encode(const struct control_volume_info *info);
 json_t *api_export_encode(const struct control_export_info *info);
 json_t *api_snapshot_encode(const struct control_snapshot_info *info);
 

@@ -12,6 +12,7 @@
 #define CONTROL_HEALTH_OLD_MS 10000 /* a look that is older does not tell how the pool is */
 
 struct control;
+struct health_hook_status;
 
 #define CONTROL_IO_KINDS 3 /* reads, writes, others: flush, discard, zeroes */
 #define CONTROL_IO_BUCKETS 24
@@ -22,7 +23,7 @@ struct control_io_sums {
 	uint64_t ns[CONTROL_IO_KINDS]; /* from submission to completion, of all together */
 	uint64_t errors;
 	unsigned in_flight;
-	uint64_t busy_ns; /* with any of them in flight */
+	uint64_t busy_ns;		      /* with any of them in flight */
 	uint32_t latency[CONTROL_IO_BUCKETS]; /* as below, of all kinds; they wrap */
 };
 
@@ -30,8 +31,9 @@ struct control_io {
 	struct control_io_sums sums;
 	/* Bucket i has those below 2^i microseconds, the last one all that are slower. */
 	uint64_t latency[CONTROL_IO_KINDS][CONTROL_IO_BUCKETS];
-	uint64_t worst_ns;   /* of the last hour; 0 = there was no request */
-	unsigned worst_kind; /* of it: 0 read, 1 write, 2 other */
+	uint64_t worst_ns;     /* of the last hour; 0 = there was no request */
+	unsigned worst_kind;   /* of it: 0 read, 1 write, 2 other */
+	const char *worst_why; /* what most of it went by with: "drives", "checkpoint" ... */
 	unsigned worst_ago_min;
 	bool worst_checkpoint; /* one was under way */
 	bool worst_failed;
@@ -47,10 +49,11 @@ struct control_deploy_health {
 struct control_pool_health {
 	struct control_pool_info info;
 	struct control_io io;
-	uint64_t age_ms;       /* of the look; UINT64_MAX: it is not imported */
-	bool timed_out;	       /* there should be a newer one */
-	uint64_t checkpoint_s; /* wall clock */
-	uint64_t pending_bytes;
+	uint64_t age_ms;	/* of the look; UINT64_MAX: it is not imported */
+	bool timed_out;		/* there should be a newer one */
+	uint64_t checkpoint_s;	/* wall clock */
+	uint64_t checkpoint_ns; /* what the last one took; 0 = there was none since the import */
+	uint64_t pending_bytes, log_records; /* in the log alone: what a crash leaves to replay */
 	uint64_t born_ns;   /* monotonic, when it came here: `io` counts from then on */
 	bool volumes_known; /* all of them have been looked at since */
 	bool near_full;
@@ -83,5 +86,10 @@ bool control_health_pool(struct control *control, unsigned index,
  */
 unsigned control_health_volumes(struct control *control, const char *pool,
 				struct control_volume_health **ret_volumes);
+
+/* Of events: 0 hands them to a program, 1 to an address. False: there is none. */
+#define CONTROL_HOOKS 2
+bool control_health_hook(struct control *control, unsigned index,
+			 struct health_hook_status *ret_status);
 
 #endif

@@ -12,7 +12,7 @@
 
 #include <quoin/base.h>
 #include <quoin/base_err.h>
-#include <quoin/control_pool_types.h>
+#include <quoin/control_found.h>
 
 struct control;
 

@@ -3,6 +3,7 @@
 #ifndef QUOIN_CONTROL_POOL_TYPES_H
 #define QUOIN_CONTROL_POOL_TYPES_H
 
+#include <quoin/control_damage.h>
 #include <quoin/control_spec.h>
 
 #define CONTROL_POOLS_MAX 32
@@ -86,26 +87,9 @@ struct control_pool_info {
 	uint64_t refused_writes; /* of guests, for want of space, since the import */
 	uint64_t lost_bytes;	 /* used by nobody, as metadata was damaged */
 	struct control_pool_trim trim;
+	struct control_damage damage;
 	unsigned drive_count;
 	struct control_drive_info drives[CONTROL_DRIVES_MAX]; /* of a failed one: paths only */
-};
-
-/* A pool that could be imported. */
-struct control_pool_found {
-	char name[CONTROL_NAME_MAX + 1];
-	uint8_t guid[16];
-	char host_name[CONTROL_NAME_MAX + 1]; /* that had it last */
-	bool exported;
-	bool other_host; /* and it was not exported: wants force */
-	unsigned drives_found, drive_count;
-	uint64_t checkpoint, time_s;
-	uint64_t rewind[2]; /* older checkpoints; 0 = none */
-	char paths[CONTROL_DRIVES_MAX][CONTROL_PATH_MAX + 1];
-};
-
-struct control_pool_scan {
-	unsigned count;
-	struct control_pool_found *found; /* the caller frees it */
 };
 
 struct control_history_line {
@@ -159,7 +143,7 @@ struct control_deploy_change {
 
 struct control_deploy_info {
 	/* "opening", "refused", "arriving", "waiting", "paused", "verifying", "done", "failed";
-	 * "none", or "" with a volume: all of it is here. */
+	 * "none": all of it is here. */
 	const char *state;
 	bool first;
 	char problem[ERR_TEXT_MAX]; /* why it was refused, waits or failed; "" */
@@ -184,7 +168,7 @@ struct control_volume_info {
 	unsigned snapshot_count;
 	bool paused;
 	uint64_t pending_bytes; /* written since the last checkpoint: not in the numbers yet */
-	struct control_deploy_info deploy;
+	bool deploying;		/* an image arrives in it: control_deploy_info() */
 };
 
 struct control_snapshot_info {

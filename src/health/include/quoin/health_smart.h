@@ -3,8 +3,9 @@
  * What a drive says of itself (S.M.A.R.T.), decoded and judged. Plain functions over bytes: who
  * gets them from a drive is in quoin/health_drives.h.
  *
- * NVMe: Identify Controller and the log pages 02h (SMART / health) and 06h (self-test), NVM Express
- * Base Specification 2.0, 5.17.2.1 and 5.16.1.3, .7. ATA and SCSI: what smartctl --json prints.
+ * NVMe: Identify Controller and the log pages 01h (errors), 02h (SMART / health) and 06h
+ * (self-test), NVM Express Base Specification 2.0, 5.17.2.1 and 5.16.1.2, .3, .7. ATA and SCSI:
+ * what smartctl --json prints.
  */
 #ifndef QUOIN_HEALTH_SMART_H
 #define QUOIN_HEALTH_SMART_H
@@ -17,6 +18,8 @@
 #define SMART_NVME_IDENTIFY_BYTES 4096
 #define SMART_NVME_HEALTH_BYTES 512
 #define SMART_NVME_SELF_TEST_BYTES 564
+#define SMART_NVME_ERROR_BYTES 64 /* one entry of the error log */
+#define SMART_NVME_ERRORS_MAX 16  /* that are read */
 #define SMART_JSON_MAX (512 * 1024)
 
 enum smart_verdict {
@@ -55,6 +58,7 @@ struct smart_report {
 	int64_t used_percent; /* of its endurance; may be above 100 */
 	int64_t spare_percent, spare_threshold_percent;
 	int64_t media_errors, error_log_entries;
+	int64_t last_error_status, last_error_lba;   /* NVMe: SCT and SC, of the newest entry */
 	int64_t reallocated, pending, uncorrectable; /* sectors */
 	int64_t bytes_read, bytes_written;
 	int64_t free_bytes; /* of a file: on the file system below */
@@ -62,6 +66,7 @@ struct smart_report {
 	enum smart_self_test self_test;
 	int64_t self_test_percent; /* done, while it runs */
 	int64_t self_test_hours;   /* power-on hours at its end */
+	int64_t self_tests;	   /* it has some: 1, 0 */
 	char backing[64];	   /* of a file: the device below */
 	unsigned attribute_count;
 	struct smart_attribute attributes[SMART_ATTRIBUTES_MAX];
@@ -77,6 +82,11 @@ void smart_report_init(struct smart_report *report);
 void smart_nvme_identify_decode(const uint8_t *page, struct smart_report *report);
 void smart_nvme_health_decode(const uint8_t *page, struct smart_report *report);
 void smart_nvme_self_test_decode(const uint8_t *page, struct smart_report *report);
+
+/* `count` entries of the error log, newest first or not. How many it has room for is in Identify.
+ */
+void smart_nvme_errors_decode(const uint8_t *page, unsigned count, struct smart_report *report);
+unsigned smart_nvme_errors_count(const uint8_t *identify);
 
 /* -EINVAL: no JSON of smartctl; -EIO: smartctl could not ask the drive, and says why. */
 MUST_CHECK int smart_json_decode(const char *text, size_t length, struct smart_report *report,

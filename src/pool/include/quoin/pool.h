@@ -22,6 +22,7 @@
 #include <quoin/disk.h>
 #include <quoin/loop.h>
 
+#include <quoin/pool_damage.h>
 #include <quoin/pool_types.h>
 
 struct pool;
@@ -72,6 +73,7 @@ MUST_CHECK int pool_sync(struct pool *pool);
 
 void pool_status(struct pool *pool, struct pool_status *ret_status);
 void pool_io(struct pool *pool, struct pool_io *ret_io);
+void pool_damage(struct pool *pool, struct pool_damage *ret_damage);
 void pool_drive_status(struct pool *pool, unsigned index, struct pool_drive_status *ret_status);
 
 /* [fiber] */

@@ -22,10 +22,23 @@ struct pool_io_sums {
 	uint32_t latency[POOL_IO_BUCKETS]; /* of all kinds; they wrap */
 };
 
+/* What most of a request's time went by with. */
+enum pool_io_why {
+	POOL_WHY_DRIVES,
+	POOL_WHY_CHECKPOINT, /* room for records or slots, which one under way makes */
+	POOL_WHY_PACING,     /* held back so that room lasts until a checkpoint ends */
+	POOL_WHY_SPACE,	     /* the pool or a quota was full */
+	POOL_WHY_VERB,	     /* a snapshot, a resize ... of the volume */
+	POOL_WHY_REPAIR,     /* a copy was bad, others were read */
+	POOL_WHY_MEMORY,     /* buffers, with much under way */
+};
+#define POOL_WHYS 7
+
 /* The slowest request that ended in a minute. */
 struct pool_io_worst {
 	uint64_t ns; /* 0 = there was none */
 	enum pool_io_kind kind;
+	enum pool_io_why why;
 	bool checkpoint; /* one was under way when it ended */
 	bool failed;
 };

@@ -118,7 +118,7 @@ struct pool_status {
 	uint64_t refused_writes;   /* of guests, for want of space, since the import */
 	uint64_t lost_bytes;	   /* used by nobody, as metadata was damaged in all copies */
 	uint64_t replayed_records; /* by this import */
-	uint64_t checkpoint_s, pending_bytes; /* when; wall clock. In the log alone */
+	uint64_t checkpoint_s, pending_bytes, log_records; /* when; in the log alone */
 	uint64_t device_reads, device_writes, device_flushes, device_bytes_read,
 		device_bytes_written;
 };
