@@ -5,7 +5,12 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdlib.h>
+#include <unistd.h>
 #include <cmocka.h>
+
+#include <quoin/base_text.h>
+#include <quoin/control.h>
 
 #include "verbs.h"
 
@@ -21,11 +26,16 @@ static void on_done(struct api_job *job)
 
 static void refused_after_the_end(void **state)
 {
-	const struct api_context context = {.control = NULL};
+	char directory[] = "/tmp/quoin-verbs-XXXXXX";
+	CLEANUP_FREE char *remove = xasprintf("rm -r %s", mkdtemp(directory));
+	const struct control_params params = {
+		.state_dir = directory, .runtime_dir = directory, .workers = 1};
+	struct api_context context = {.control = NULL};
 	struct asked asked = {
 		.job = {.request = {.method = "GET", .path = "/v1"}, .done = on_done}};
 	struct api_verbs verbs;
 
+	assert_int_equal(control_new(&params, &context.control, NULL), 0);
 	assert_int_equal(api_verbs_start(&verbs, &context), 0);
 	api_verbs_stop(&verbs);
 	api_verbs_add(&verbs, &asked.job);
@@ -34,6 +44,8 @@ static void refused_after_the_end(void **state)
 	assert_non_null(asked.job.reply.json);
 	json_decref(asked.job.reply.json);
 	api_verbs_fini(&verbs);
+	control_free(context.control);
+	assert_int_equal(system(remove), 0);
 }
 
 int main(void)

@@ -296,7 +296,7 @@ static void nor_for_a_checkpoint_that_stumbles(void **state)
 	struct load *load = load_new(0);
 
 	rig_run(&load->rig, stumbling, load);
-	assert_in_range(load->worst_ns[GREEDY_WRITE], STUMBLE_NS, STUMBLE_NS + WRITE_NS_MAX / 3);
+	assert_in_range(load->worst_ns[GREEDY_WRITE], STUMBLE_NS, STUMBLE_NS + WRITE_NS_MAX / 2);
 	load_free(load);
 }
 
