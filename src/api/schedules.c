@@ -55,6 +55,7 @@ static json_t *schedule_encode(const struct control_schedule_info *info)
 		    control_schedule_available((enum control_schedule_job)job)
 			    ? json_integer((json_int_t)info->every_s[job])
 			    : json_null());
+	put(json, "next_trim_s", number_or_null(info->next_trim_s));
 	for (unsigned i = 0; i < info->drive_count; i++)
 		ASSERT(json_array_append_new(drives, drive_encode(&info->drives[i])) == 0);
 	put(json, "drives", drives);

@@ -61,4 +61,5 @@ void control_errands_run(struct control *control)
 			control_pool_wake_targets(control, pool->name);
 	}
 	control_sources_tend(control);
+	control_scheduler_errand(&control->scheduler);
 }

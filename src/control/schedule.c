@@ -17,7 +17,7 @@ const char *control_schedule_word(enum control_schedule_job job)
 
 bool control_schedule_available(enum control_schedule_job job)
 {
-	return job < CONTROL_SCHEDULE_TESTS;
+	return job < CONTROL_SCHEDULE_TESTS || job == CONTROL_SCHEDULE_TRIM;
 }
 
 void schedule_init(struct schedule *schedule, const uint8_t pool[16])

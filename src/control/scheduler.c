@@ -23,7 +23,7 @@
 struct look {
 	struct control_pool_health health;
 	struct health_drive drive;
-	struct schedule_unit units[CONTROL_DRIVES_MAX];
+	struct schedule_unit units[CONTROL_DRIVES_MAX + 1]; /* the last is the pool */
 	bool able[CONTROL_DRIVES_MAX]; /* it has self-tests, as far as is known */
 };
 
@@ -144,6 +144,18 @@ static void drive_use(struct look *look, const struct health_drive *drive)
 	}
 }
 
+/* The pool as a whole. */
+static void pool_use(struct look *look)
+{
+	const struct control_pool_info *info = &look->health.info;
+	struct schedule_unit *unit = &look->units[info->drive_count];
+
+	memcpy(unit->guid, info->guid, sizeof(unit->guid));
+	unit->group = SCHEDULE_GROUP_POOL;
+	unit->jobs = info->read_only ? 0 : 1U << CONTROL_SCHEDULE_TRIM;
+	unit->busy = info->trim.state && strcmp(info->trim.state, "running") == 0;
+}
+
 /* The index-th pool; false: there are fewer. */
 static bool pool_look(struct control *control, unsigned index, struct look *look)
 {
@@ -158,6 +170,7 @@ static bool pool_look(struct control *control, unsigned index, struct look *look
 	}
 	for (unsigned i = 0; health_drives_get(control->drives, i, &look->drive); i++)
 		drive_use(look, &look->drive);
+	pool_use(look);
 	return true;
 }
 
@@ -166,11 +179,45 @@ static bool is_imported(const struct look *look)
 	return look->health.age_ms != UINT64_MAX;
 }
 
+/* --- Trims ------------------------------------------------------------------------------------ */
+
+static void trim_ask(struct control_scheduler *s, const char *pool)
+{
+	for (unsigned i = 0; i < s->trim_count; i++) {
+		if (strcmp(s->trims[i], pool) == 0)
+			return;
+	}
+	if (s->trim_count == ARRAY_SIZE(s->trims))
+		return;
+	snprintf(s->trims[s->trim_count++], sizeof(s->trims[0]), "%s", pool);
+	control_errand_ask(&s->control->errand);
+}
+
+void control_scheduler_errand(struct control_scheduler *s)
+{
+	char names[CONTROL_POOLS_MAX][CONTROL_NAME_MAX + 1];
+	unsigned count;
+
+	if (!s->started)
+		return;
+	pthread_mutex_lock(&s->lock);
+	count = s->trim_count;
+	memcpy(names, s->trims, count * sizeof(names[0]));
+	s->trim_count = 0;
+	pthread_mutex_unlock(&s->lock);
+	for (unsigned i = 0; i < count; i++) {
+		struct err err;
+
+		if (control_pool_trim(s->control, names[i], false, &err) < 0)
+			log_warning("the scheduled trim was not begun: %s", err.text);
+	}
+}
+
 /* --- Self-tests -------------------------------------------------------------------------------
  */
 
-static void run_begin(struct control_scheduler *s, const struct look *look,
-		      const struct schedule_run *what)
+static void test_begin(struct control_scheduler *s, const struct look *look,
+		       const struct schedule_run *what)
 {
 	const struct control_drive_info *drive = &look->health.info.drives[what->unit];
 	struct scheduler_run *run = &s->runs[s->run_count];
@@ -200,7 +247,7 @@ static void pool_tick(struct control_scheduler *s, struct look *look)
 {
 	struct schedule_world world = {
 		.units = look->units,
-		.count = look->health.info.drive_count,
+		.count = look->health.info.drive_count + 1,
 		.now_s = clock_now_ms(CLOCK_REALTIME) / 1000,
 		.random = &s->random,
 	};
@@ -210,10 +257,14 @@ static void pool_tick(struct control_scheduler *s, struct look *look)
 	pthread_mutex_lock(&s->lock);
 	schedule = schedule_get(s, look->health.info.guid);
 	/* Also where the drive has not said yet that it runs. */
-	for (unsigned i = 0; i < world.count; i++)
+	for (unsigned i = 0; i < look->health.info.drive_count; i++)
 		look->units[i].busy |= is_running(s, look->health.info.drives[i].path);
-	while (s->run_count < SCHEDULER_RUNS_MAX && schedule_pick(schedule, &world, &what))
-		run_begin(s, look, &what);
+	while (s->run_count < SCHEDULER_RUNS_MAX && schedule_pick(schedule, &world, &what)) {
+		if (what.job == CONTROL_SCHEDULE_TRIM)
+			trim_ask(s, look->health.info.name);
+		else
+			test_begin(s, look, &what);
+	}
 	pthread_mutex_unlock(&s->lock);
 }
 
@@ -411,6 +462,7 @@ bool control_schedule_get(struct control *control, unsigned index,
 	pthread_mutex_lock(&s->lock);
 	schedule = schedule_get(s, look->health.info.guid);
 	memcpy(ret_info->every_s, schedule->every_s, sizeof(ret_info->every_s));
+	ret_info->next_trim_s = schedule_next_s(schedule, schedule->pool, CONTROL_SCHEDULE_TRIM);
 	drives_tell(s, schedule, look, ret_info);
 	pthread_mutex_unlock(&s->lock);
 	return true;

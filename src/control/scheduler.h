@@ -2,7 +2,8 @@
 /*
  * Does what schedules say, on a thread of its own, every SCHEDULER_TICK_MS: it knows pools from the
  * board and drives from the watch over them, asks drives to begin their self-tests, tells what
- * becomes of them, and saves the schedules when they changed. It waits for no loop, verb or drive.
+ * becomes of them, and saves the schedules when they changed. It waits for no loop, verb or drive:
+ * trims are verbs, and it leaves them to the thread of the verbs.
  *
  * A file of schedules that is damaged costs the times of the next runs and what was set, with a
  * warning in the log; the daemon starts.
@@ -45,11 +46,16 @@ struct control_scheduler {
 	struct schedule *schedules[SCHEDULES_MAX]; /* the newest last */
 	unsigned run_count;
 	struct scheduler_run runs[SCHEDULER_RUNS_MAX];
+	unsigned trim_count; /* pools whose trims are due */
+	char trims[CONTROL_POOLS_MAX][CONTROL_NAME_MAX + 1];
 };
 
 /* Reads the file. `tick_ms` 0 = as above. -EAGAIN: there is no thread. */
 MUST_CHECK int control_scheduler_start(struct control_scheduler *scheduler, struct control *control,
 				       unsigned tick_ms, struct err *err);
+
+/* [thread of the verbs] Begins the trims that are due. */
+void control_scheduler_errand(struct control_scheduler *scheduler);
 
 /* Nothing when it was not started, or is stopped already. */
 void control_scheduler_stop(struct control_scheduler *scheduler);

@@ -40,7 +40,9 @@ static void job_row(struct table *table, const json_t *schedule, const struct pr
 
 	if (!json_is_integer(every))
 		return;
-	next_s = next_of(json_object_get(schedule, "drives"), key, &path);
+	next_s = show_number(schedule, key);
+	if (next_s == 0)
+		next_s = next_of(json_object_get(schedule, "drives"), key, &path);
 	next = json_pack("{s:I}", "s", (json_int_t)next_s);
 	table_add(table, "%s", show_text(schedule, "pool"));
 	table_add(table, "%s", p->name);

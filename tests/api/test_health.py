@@ -97,7 +97,7 @@ class Health(DaemonTest):
         os.rename(self.b, self.b + '.away')
         self.done('pool', 'import', 'tank', self.a)
         self.wait(lambda h: h['verdict'] == 'warning')
-        self.unwell('warning', 'tank', 'degraded', 'it is missing')
+        self.unwell('warning', 'tank', 'degraded', 'tank:(a drive that was never seen)', 'it is missing')
 
     def rot(self, block):
         """Spoils each place of the drive that holds this content."""

@@ -78,7 +78,7 @@ class Schedules(DaemonTest):
         self.assertTrue(now < drive['next_short_test_s'] < now + 7 * DAY_S / 4 + 60, drive)
         self.assertEqual((self.schedule()['short_test_s'], self.schedule()['long_test_s'],
                           self.schedule()['trim_s'], self.schedule()['scrub_s']),
-                         (7 * DAY_S, 0, None, None))
+                         (7 * DAY_S, 0, 0, None))
         out = self.done('schedule', 'list').out
         self.assertRegex(out, rf'tank +short-test +weekly +20\d\d-\S+ \S+ +{self.a}')
         self.assertRegex(out, r'tank +long-test +off +- +-')
@@ -143,6 +143,22 @@ class Schedules(DaemonTest):
             with open(path, encoding='utf-8') as file:
                 self.assertEqual(file.read(), '--test=short\n')
         self.assertGreater(self.drive(first)['next_short_test_s'], time.time() + 6 * DAY_S)
+
+    def test_trim(self):
+        """A trim that was missed is made up, once."""
+        self.start()
+        self.done('pool', 'create', 'tank', self.a)
+        self.assertIsNone(self.schedule()['next_trim_s'])
+        self.done('schedule', 'set', 'tank', 'trim=weekly')
+        self.wait(lambda: self.schedule()['next_trim_s'])
+        self.wait(lambda: 'trim' in str(self.saved()['dues']))
+        self.assertRegex(self.done('schedule', 'list').out, r'tank +trim +weekly +20\d\d-\S+ \S+ +-')
+        self.assertEqual(self.stop(), 0)
+        self.overdue()
+        self.start()
+        self.wait(lambda: self.request('GET', '/v1/pools/tank')[1]['trim']['state'] == 'done')
+        self.assertGreater(self.schedule()['next_trim_s'], time.time() + 6 * DAY_S)
+        self.assertIn('pool trim tank', self.done('pool', 'history', 'tank').out)
 
     def test_drives_without_self_tests(self):
         """Files have none, and nobody hears of it every week."""

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is done to pools by itself, and when: drives' self-tests. Trim and scrub have their places,
- * and are not done by this version.
+ * What is done to pools by itself, and when: drives' self-tests, and trims. Scrub has its place,
+ * and is not done by this version.
  */
 #ifndef QUOIN_CONTROL_SCHEDULE_H
 #define QUOIN_CONTROL_SCHEDULE_H
@@ -40,6 +40,7 @@ struct control_schedule_drive {
 struct control_schedule_info {
 	char pool[CONTROL_NAME_MAX + 1];
 	uint64_t every_s[CONTROL_SCHEDULE_JOBS]; /* 0 = off */
+	uint64_t next_trim_s;			 /* wall clock; 0 = none is planned */
 	unsigned drive_count;
 	struct control_schedule_drive drives[CONTROL_DRIVES_MAX];
 };
