@@ -79,7 +79,7 @@ static int null_allow(int rules_fd)
 	return r;
 }
 
-/* Everything that writes is handled, and no other rule allows any of it. */
+/* Everything that writes is handled, and no other rule allows any of it. 1: it is in force. */
 static int landlock_enter(const struct child_sandbox *sandbox)
 {
 	const struct landlock_ruleset_attr rules = {.handled_access_fs = WRITES};
@@ -88,12 +88,12 @@ static int landlock_enter(const struct child_sandbox *sandbox)
 
 	if (fd < 0)
 		return 0; /* the kernel has none, or we may not */
-	if (sandbox->opens_null)
+	if (sandbox->opens_null || sandbox->needs_null)
 		r = null_allow(fd);
 	if (r == 0)
 		r = (int)syscall(SYS_landlock_restrict_self, fd, 0);
 	close(fd);
-	return r;
+	return r < 0 ? r : 1;
 }
 
 /* --- seccomp -----------------------------------------------------------------------------------
@@ -215,11 +215,15 @@ static void allow_sockets(struct filter *filter, enum child_sockets sockets)
 	allow(filter, SYS_connect);
 }
 
-static void filter_make(struct filter *filter, const struct child_sandbox *sandbox)
+static void filter_make(struct filter *filter, const struct child_sandbox *sandbox, bool landlock)
 {
 	const uint32_t own[] = {(uint32_t)getpid()};
 	const uint32_t self[] = {0, own[0]};
-	const uint32_t writing = WRITING | (sandbox->opens_null ? 0 : O_WRONLY);
+	const uint32_t null = landlock && (sandbox->opens_null || sandbox->needs_null)
+				      ? O_WRONLY | O_RDWR
+			      : sandbox->needs_null ? O_WRONLY
+						    : 0;
+	const uint32_t writing = (WRITING | O_WRONLY) & ~null;
 
 	filter->length = 0;
 	put_load(filter, offsetof(struct seccomp_data, arch));
@@ -241,12 +245,12 @@ static void filter_make(struct filter *filter, const struct child_sandbox *sandb
 	put_return(filter, SECCOMP_RET_ERRNO | ENOSYS);
 }
 
-static int seccomp_enter(const struct child_sandbox *sandbox)
+static int seccomp_enter(const struct child_sandbox *sandbox, bool landlock)
 {
 	struct filter filter;
 	struct sock_fprog program = {.filter = filter.code};
 
-	filter_make(&filter, sandbox);
+	filter_make(&filter, sandbox, landlock);
 	program.len = filter.length;
 	/* EINVAL: the kernel has none. */
 	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0 && errno != EINVAL ? -1 : 0;
@@ -260,7 +264,7 @@ static bool has_seccomp(void)
 
 #else
 
-static int seccomp_enter(const struct child_sandbox *sandbox UNUSED)
+static int seccomp_enter(const struct child_sandbox *sandbox UNUSED, bool landlock UNUSED)
 {
 	return 0;
 }
@@ -285,10 +289,13 @@ const char *child_sandbox_missing(void)
 
 int sandbox_enter(const struct child_sandbox *sandbox)
 {
+	int landlock;
+
 	if (sandbox_limit(RLIMIT_FSIZE, 0) < 0 ||
 	    (sandbox->memory_bytes > 0 && sandbox_limit(RLIMIT_AS, sandbox->memory_bytes) < 0) ||
 	    (sandbox->cpu_s > 0 && sandbox_limit(RLIMIT_CPU, sandbox->cpu_s) < 0) ||
-	    capabilities_keep(sandbox->capabilities) < 0 || landlock_enter(sandbox) < 0)
+	    capabilities_keep(sandbox->capabilities) < 0)
 		return -1;
-	return seccomp_enter(sandbox);
+	landlock = landlock_enter(sandbox);
+	return landlock < 0 ? -1 : seccomp_enter(sandbox, landlock == 1);
 }

@@ -47,7 +47,7 @@ struct server {
 	const char *package;
 	const char *const *argv;
 	enum child_sockets sockets; /* that it needs, besides its own */
-	bool opens_null;	    /* nbdkit does, in place of its standard output */
+	bool needs_null;	    /* nbdkit does, in place of its standard output */
 };
 
 static bool has_prefix(const char *text, const char *prefix)
@@ -119,7 +119,8 @@ static int serve(struct nbd_source *source, const struct server *server, char **
 {
 	/* Its threads reserve much address space. */
 	const struct child_sandbox sandbox = {.sockets = server->sockets,
-					      .opens_null = server->opens_null,
+					      .opens_null = true, /* qemu tries its locks on it */
+					      .needs_null = server->needs_null,
 					      .capabilities = READ_ANY,
 					      .memory_bytes = 16 * GiB};
 	struct child_params params = {.argv = server->argv,
@@ -160,7 +161,7 @@ static int nbdkit_start(struct nbd_source *source, char **ret_path)
 	const struct server server = {.name = "original",
 				      .package = "nbdkit",
 				      .argv = argv,
-				      .opens_null = true,
+				      .needs_null = true,
 				      .sockets =
 					      http ? CHILD_SOCKETS_INTERNET : CHILD_SOCKETS_NONE};
 
@@ -282,6 +283,7 @@ static int info_get(struct nbd_source *source, const char *where, struct text *o
 	const struct child_sandbox sandbox = {.sockets = has_prefix(where, "nbd+unix:")
 								 ? CHILD_SOCKETS_LOCAL
 								 : CHILD_SOCKETS_NONE,
+					      .opens_null = true,
 					      .capabilities = READ_ANY,
 					      .memory_bytes = 2 * GiB,
 					      .cpu_s = 30};

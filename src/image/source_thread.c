@@ -245,8 +245,8 @@ static int open_it(struct nbd_source *source)
 	if (r == 0 && source->stream)
 		sizes_of_stream(source);
 	if (r == 0 && (there || source->stream) && source->source.size_bytes == 0) {
-		die(source, -ENODATA, "it is empty");
-		r = -ENODATA;
+		/* Whatever the children said, it is not why. */
+		r = err_set(&source->err, -ENODATA, "%s is empty", source->text);
 	}
 	if (r == -ECANCELED)
 		die(source, -ECANCELED, "cancelled");

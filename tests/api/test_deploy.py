@@ -195,7 +195,8 @@ class Deploy(DeployTest):
         self.assertEqual(self.until('paused')['mode'], 'online')
         with open(raw, 'ab') as file:
             file.write(b'more')
-        self.done('volume', 'resume', 'tank/v')
+        # Whether it was open already: it is looked at when it is opened, and at the end.
+        self.done('volume', 'resume', 'tank/v', '--rate', '1G')
         self.assertIn('changed', self.until('failed')['problem'])
         self.stop()
         self.start()

@@ -386,7 +386,7 @@ class Eve(DaemonTest):
         while self.frame(other)[0] is not None:
             pass
         self.wait(lambda: self.way('socket')['peers'] == 1)
-        self.assertIn('no request', self.way('socket')['problem'])
+        self.wait(lambda: 'no request' in (self.way('socket')['problem'] or ''))
         other = self.connect()
         other.sendall(b'x' * 1000)
         self.wait(lambda: self.way('socket')['peers'] == 1)

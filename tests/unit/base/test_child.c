@@ -387,7 +387,7 @@ static void a_sandbox_keeps_its_child_in(void **state)
 		skip();
 	for (size_t kind = 0; kind < ARRAY_SIZE(kinds); kind++) {
 		const struct child_sandbox sandbox = {.sockets = kinds[kind],
-						      .opens_null = kind == 2};
+						      .needs_null = kind == 2};
 
 		text = probe_run(&sandbox);
 		for (size_t i = 0; i < ARRAY_SIZE(findings); i++)

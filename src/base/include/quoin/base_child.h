@@ -36,7 +36,8 @@ enum child_sockets { CHILD_SOCKETS_NONE, CHILD_SOCKETS_LOCAL, CHILD_SOCKETS_INTE
 /* What a child is left with. It reads files, writes none, and signals nobody but itself. */
 struct child_sandbox {
 	enum child_sockets sockets;
-	bool opens_null;       /* for writing: /dev/null alone, where there is Landlock */
+	bool opens_null;       /* for writing, and nothing else; where there is Landlock */
+	bool needs_null;       /* the same, and where there is none, any file for writing alone */
 	uint64_t capabilities; /* a bit each; it keeps those that we have */
 	uint64_t memory_bytes; /* of address space; 0 = no limit */
 	unsigned cpu_s;	       /* processor time; 0 = no limit */
