@@ -45,7 +45,6 @@ static void draw(const json_t *trim)
 static int told(const struct invocation *in, const json_t *pool)
 {
 	const json_t *trim = json_object_get(pool, "trim");
-	CLEANUP_FREE char *words = NULL;
 
 	if (in->json) {
 		json_dumpf(pool, stdout, JSON_INDENT(2));
