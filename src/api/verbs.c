@@ -85,7 +85,7 @@ int api_verbs_start(struct api_verbs *verbs, const struct api_context *context)
 	int r;
 
 	verbs->context = *context;
-	verbs->stopping = false;
+	verbs->stopping = verbs->errands = false;
 	list_init(&verbs->jobs);
 	pthread_mutex_init(&verbs->running, NULL);
 	pthread_mutex_init(&verbs->lock, NULL);

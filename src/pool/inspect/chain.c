@@ -81,11 +81,14 @@ static void number_judge(struct inspect *in, const struct inspect_place *place, 
 static void before_unique(struct chain *c, uint32_t before, const struct inspect_dead *dead)
 {
 	struct inspect *in = c->in;
-	struct inspect_snapshot *s = before != 0 ? &in->snapshots[before] : NULL;
+	struct inspect_snapshot *s;
 	char name[INSPECT_NAME_BYTES];
 	struct inspect_place place;
 
-	if (!inspect_snapshot(in, before) || s->rec.volume != c->volume)
+	if (!inspect_snapshot(in, before))
+		return;
+	s = &in->snapshots[before];
+	if (s->rec.volume != c->volume)
 		return;
 	s->found.unique = dead->unique;
 	if (s->rec.state != VOLUME_LIVE || dead->damaged)

@@ -61,6 +61,15 @@ void inspect_rig_fini(struct inspect_rig *inspect)
 		free(inspect->codes[i]);
 }
 
+bool inspect_rig_sound(const struct inspect_rig *inspect)
+{
+	for (unsigned i = 0; i < inspect->code_count; i++) {
+		if (strcmp(inspect->codes[i], "label-damaged") != 0)
+			return false;
+	}
+	return inspect->code_count > 0 || inspect->result_code == 0;
+}
+
 bool inspect_rig_found(const struct inspect_rig *inspect, const char *code)
 {
 	for (unsigned i = 0; i < inspect->code_count; i++)

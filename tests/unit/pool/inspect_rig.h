@@ -24,6 +24,9 @@ struct inspect_rig {
 void inspect_rig_run(struct engine_rig *rig, struct inspect_rig *inspect);
 void inspect_rig_fini(struct inspect_rig *inspect);
 
+/* Nothing is wrong but superblocks that a cut tore, of which there are others. */
+bool inspect_rig_sound(const struct inspect_rig *inspect);
+
 /* Whether a problem of this code was found. */
 bool inspect_rig_found(const struct inspect_rig *inspect, const char *code);
 

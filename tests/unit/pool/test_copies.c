@@ -712,7 +712,7 @@ static void run(struct run *run, uint64_t seed)
 	run->trial->data = aligned_alloc(RIG_BLOCK, 64 * RIG_BLOCK);
 	rig_run(&run->trial->rig, run_begin, run);
 	inspect_rig_run(&run->trial->rig, &inspect);
-	if (inspect.result_code != 0 || inspect.first[0] != '\0')
+	if (!inspect_rig_sound(&inspect))
 		fail_msg("seed %llu: %s", (unsigned long long)seed, inspect.first);
 	inspect_rig_fini(&inspect);
 	rig_fini(&run->trial->rig);

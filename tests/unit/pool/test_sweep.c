@@ -330,7 +330,7 @@ static void run(void (*test)(struct trial *t), uint64_t seed)
 	t->page = aligned_alloc(RIG_BLOCK, RIG_BLOCK);
 	rig_run(&t->rig, run_begin, &run);
 	inspect_rig_run(&t->rig, &inspect);
-	if (inspect.result_code != 0 || inspect.first[0] != '\0')
+	if (!inspect_rig_sound(&inspect))
 		fail_msg("seed %llu: %s", (unsigned long long)seed, inspect.first);
 	inspect_rig_fini(&inspect);
 	rig_fini(&t->rig);
