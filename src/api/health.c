@@ -120,8 +120,7 @@ static void drives_judge(const struct control_pool_health *h, struct verdict *v)
 		const struct control_drive_info *drive = &h->info.drives[i];
 		char reason[64];
 
-		snprintf(object, sizeof(object), "%s:%s", h->info.name,
-			 drive->path[0] != '\0' ? drive->path : "(a drive that was never seen)");
+		control_drive_object(h->info.name, drive->path, object);
 		snprintf(reason, sizeof(reason), "it is %s", drive->state);
 		/* Of a pool that failed nobody knows. */
 		if (strcmp(drive->state, "online") != 0 && strcmp(drive->state, "unknown") != 0)

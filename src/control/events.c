@@ -9,6 +9,7 @@
 #include <quoin/base_assert.h>
 #include <quoin/base_log.h>
 #include <quoin/base_text.h>
+#include <quoin/control_health.h>
 #include <quoin/health_drives.h>
 #include <quoin/health_hook.h>
 
@@ -135,8 +136,7 @@ void control_drives_update(struct control *control)
 			struct health_drive_name *name = &names[count++];
 
 			snprintf(name->path, sizeof(name->path), "%s", disk_name(pool->disks[d]));
-			snprintf(name->object, sizeof(name->object), "%s:%s", pool->name,
-				 name->path);
+			control_drive_object(pool->name, name->path, name->object);
 		}
 	}
 	health_drives_set(control->drives, names, count);

@@ -229,8 +229,7 @@ static void test_begin(struct control_scheduler *s, const struct look *look,
 		return;
 	*run = (struct scheduler_run){.job = what->job, .begun_ms = clock_now_ms(CLOCK_REALTIME)};
 	snprintf(run->path, sizeof(run->path), "%s", drive->path);
-	snprintf(run->object, sizeof(run->object), "%s:%.250s", look->health.info.name,
-		 drive->path);
+	control_drive_object(look->health.info.name, drive->path, run->object);
 	s->run_count++;
 }
 

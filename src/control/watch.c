@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include <quoin/base_size.h>
+#include <quoin/control_health.h>
 
 static void health_tell(const struct control_pool_info *before, const struct control_pool_info *now,
 			struct health_events *events)
@@ -27,6 +28,13 @@ static void health_tell(const struct control_pool_info *before, const struct con
 /* --- Drives -------------------------------------------------------------------------------- */
 
 /* How much more it is; a counter that fell begins anew. */
+void control_drive_object(const char *pool, const char *path,
+			  char ret_object[HEALTH_OBJECT_MAX + 1])
+{
+	snprintf(ret_object, HEALTH_OBJECT_MAX + 1, "%s:%s", pool,
+		 path[0] != '\0' ? path : "(a drive that was never seen)");
+}
+
 static uint64_t more(uint64_t before, uint64_t now)
 {
 	return now > before ? now - before : 0;
@@ -41,8 +49,7 @@ static void drive_tell(const struct control_pool_info *pool,
 	const uint64_t writes = more(before->write_errors, now->write_errors);
 	const uint64_t checks = more(before->check_errors, now->check_errors);
 
-	snprintf(object, sizeof(object), "%s:%s", pool->name,
-		 now->path[0] != '\0' ? now->path : "(a drive that was never seen)");
+	control_drive_object(pool->name, now->path, object);
 	if (strcmp(before->state, now->state) != 0) {
 		if (strcmp(now->state, "online") == 0)
 			health_events_add(events, HEALTH_DRIVE_ONLINE, object, "it is back");

@@ -8,6 +8,7 @@
 #define QUOIN_CONTROL_HEALTH_H
 
 #include <quoin/control_pool_types.h>
+#include <quoin/health_event.h>
 
 #define CONTROL_HEALTH_OLD_MS 10000 /* a look that is older does not tell how the pool is */
 
@@ -75,6 +76,10 @@ struct control_volume_health {
 	unsigned arrival_percent;
 	struct control_io_sums io;
 };
+
+/* What a drive is called in events and health, "POOL:PATH". `path` is "" of one never seen. */
+void control_drive_object(const char *pool, const char *path,
+			  char ret_object[HEALTH_OBJECT_MAX + 1]);
 
 /* The index-th; false: there are fewer. */
 bool control_health_pool(struct control *control, unsigned index,
