@@ -63,13 +63,14 @@ bool write_room(struct volume *volume, unsigned blocks)
 	const enum space_pressure pressure = space_freed_pressure(pool->space);
 	const uint64_t coming = records_coming(pool) + blocks;
 	const uint64_t log_blocks = log_used(pool) + log_need(coming);
+	const bool fits = meta_fits(pool, coming, META_KEEP_RENEWALS);
 
 	if (delta->count + coming > most - most / 16)
 		checkpoint_request_room(pool);
 	if (log_blocks * 2 > pool->log.ring_blocks || pressure != SPACE_PRESSURE_NONE ||
-	    slots_run_low(pool))
+	    slots_run_low(pool) || !fits)
 		checkpoint_request(pool);
-	return pool->buffers_free_count >= MIN(blocks, (unsigned)WIO_BLOCKS) &&
+	return fits && pool->buffers_free_count >= MIN(blocks, (unsigned)WIO_BLOCKS) &&
 	       delta->count + coming <= most && log_blocks < pool->log.ring_blocks &&
 	       pressure != SPACE_PRESSURE_FULL;
 }
@@ -105,6 +106,20 @@ static int space(const struct volume *volume, unsigned blocks, bool exact)
 	if (!exact)
 		all += pool->pending_total - pool->renewed_total + pool->writes_in_flight;
 	return all > pool_limit_slots(pool) ? -ENOSPC : 0;
+}
+
+/* The same, and metadata's room. */
+static int all_space(const struct volume *volume, unsigned blocks, bool exact)
+{
+	const struct pool *pool = volume->pool;
+	const int error = space(volume, blocks, exact);
+	bool fits;
+
+	if (error < 0)
+		return error;
+	fits = exact ? meta_fits_settled(pool, blocks, META_KEEP_WRITES)
+		     : meta_fits(pool, records_coming(pool) + blocks, META_KEEP_WRITES);
+	return fits ? 0 : -ENOSPC;
 }
 
 /* Not yet refused, but so near that it counts what is written over. */
@@ -178,6 +193,13 @@ static int renews(struct volume *volume, const struct block_request *request)
 
 /* --- The answer ----------------------------------------------------------------------------- */
 
+/* Pages that were replaced are all that is in the way. */
+static bool meta_waits(const struct pool *pool, unsigned blocks)
+{
+	return !meta_fits(pool, blocks, META_KEEP_WRITES) &&
+	       meta_fits_settled(pool, blocks, META_KEEP_WRITES);
+}
+
 /* The numbers are exact and nothing is under way that frees anything: no checkpoint changes them.
  */
 static bool space_settled(const struct pool *pool)
@@ -193,8 +215,8 @@ static enum admission refuse(struct volume *volume, unsigned blocks, int error, 
 
 	if (volume->starved_commit == 0)
 		volume->starved_commit = pool->super.ckpt + SPACE_KEEP + 2;
-	if (!space_settled(pool) &&
-	    (pool->super.ckpt < volume->starved_commit || space(volume, blocks, true) == 0)) {
+	if ((!space_settled(pool) || meta_waits(pool, blocks)) &&
+	    (pool->super.ckpt < volume->starved_commit || all_space(volume, blocks, true) == 0)) {
 		checkpoint_request(pool);
 		return ADMIT_SPACE;
 	}
@@ -216,7 +238,7 @@ enum admission write_admit(struct volume *volume, const struct block_request *re
 	/* `blocks` has some to spare; space is counted to the block. */
 	const unsigned touched =
 		(unsigned)(div_round_up(end, PAGE_BYTES) - request->offset / PAGE_BYTES);
-	const int error = space(volume, touched, false);
+	const int error = all_space(volume, touched, false);
 	int r;
 
 	if (pool->error < 0) {
@@ -230,7 +252,7 @@ enum admission write_admit(struct volume *volume, const struct block_request *re
 		r = renews(volume, request);
 		if (r == -EAGAIN)
 			return ADMIT_LATER;
-		if (r == 0)
+		if (r == 0 || !meta_fits_settled(pool, touched, META_KEEP_RENEWALS))
 			return refuse(volume, touched, error, ret_error);
 	}
 	return write_room(volume, blocks) ? ADMIT_GO : ADMIT_LATER;

@@ -174,35 +174,10 @@ static void task_run(struct checkpointer *c)
 	c->task = NULL;
 }
 
-/* That a map of so many blocks can have. */
-static uint64_t map_pages(uint64_t blocks)
-{
-	uint64_t pages = 0;
-	uint64_t level = div_round_up(blocks, LEAF_ENTRIES);
-
-	for (; level > 1; level = div_round_up(level, NODE_FANOUT))
-		pages += level;
-	return pages + 1;
-}
-
-/* A record is worth a leaf and something above it, but no pass writes more pages than there are. */
-static uint64_t merge_pages(const struct pool *pool)
-{
-	uint64_t pages = 0;
-
-	for (uint32_t i = 0; i < pool->volume_limit; i++) {
-		const struct volume *volume = pool->volumes[i];
-
-		if (volume && volume->rec.state == VOLUME_LIVE)
-			pages += map_pages(volume->block_count) * (volume->cuts_pending + 1);
-	}
-	return MIN(pages, 2 * (uint64_t)pool->deltas[!pool->active].count);
-}
-
 static int steps(struct checkpointer *c)
 {
 	struct pool *pool = c->pool;
-	int r = checkpoint_space(c, merge_pages(pool) + 512);
+	int r = checkpoint_space(c, meta_merge_pages(pool) + 512);
 
 	if (r == 0)
 		r = checkpoint_merge(c);

@@ -53,6 +53,10 @@ struct checkpointer {
 	uint64_t records_last, ns_last;
 	uint64_t data_free; /* slots, after the last one */
 
+	/* meta_room.c: pages of all maps; as of which freezes, commits and cuts, and volumes. */
+	uint64_t maps_pages, maps_seen;
+	unsigned maps_volumes;
+
 	struct pace pace;
 	struct loop_timer pace_timer; /* the write at the head of the queue may begin then */
 
@@ -90,6 +94,33 @@ MUST_CHECK int checkpoint_tables(struct checkpointer *c);
 
 /* [fiber] tables.c: segments enough for the next generation; `meta` slots are free now. */
 MUST_CHECK int checkpoint_space(struct checkpointer *c, uint64_t meta);
+
+/* --- meta_room.c ------------------------------------------------------------------------------ */
+
+/* What is left free, for others; in units of what a checkpoint writes besides the maps. */
+enum meta_keep {
+	META_KEEP_TRIMS = 1,	/* by who makes room */
+	META_KEEP_RENEWALS = 2, /* by who writes over what is the volume's alone */
+	META_KEEP_WRITES = 3,
+};
+
+/*
+ * Metadata of all that is in the deltas, and of so many records more, finds room now. False: ask
+ * for a checkpoint, and again after it.
+ */
+bool meta_fits(const struct pool *pool, uint64_t records, enum meta_keep keep);
+
+/* It would once the deltas are empty and all that was freed is back. False: it never will. */
+bool meta_fits_settled(const struct pool *pool, uint64_t records, enum meta_keep keep);
+
+/* [fiber] For a verb that makes something. 0; -ENOSPC, -EIO with its reason. */
+MUST_CHECK int meta_verb_check(struct pool *pool, struct err *err);
+
+/* Pages that the frozen delta's merge can take. */
+uint64_t meta_merge_pages(const struct pool *pool);
+
+/* Slots that writes leave free. */
+uint64_t meta_kept(const struct pool *pool);
 
 /* open.c: the states and error counts of the drives, as they are now. */
 void super_drives_set(const struct pool *pool, struct super *super);

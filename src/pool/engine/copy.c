@@ -172,7 +172,9 @@ static int room_judge(struct pool *pool, const struct copy_scratch *p)
 	if (r < 0)
 		return r;
 	space_sums(pool->space, &sums);
-	return sums.meta_segments - sums.meta_used < meta ? -ENOSPC : 0;
+	return sums.meta_segments + sums.meta_growth - sums.meta_used < meta + meta_kept(pool)
+		       ? -ENOSPC
+		       : 0;
 }
 
 /* --- A piece ---------------------------------------------------------------------------------- */

@@ -92,7 +92,10 @@ static void committed(struct log_waiter *waiter)
 {
 	struct volume_request *words = container_of(waiter, struct volume_request, waiter);
 
-	words->result = waiter->result < 0 ? -EIO : 0;
+	/* Where nothing was left to do, too: who has no pool any more shall not think that all is
+	 * well.
+	 */
+	words->result = waiter->result < 0 || words->device->pool->error < 0 ? -EIO : 0;
 	request_end(container_of((uint64_t *)(void *)words, struct block_request, driver[0]));
 }
 

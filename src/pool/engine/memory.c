@@ -13,7 +13,7 @@
 
 #define DELTA_RECORDS_MIN 1024
 #define DELTA_RECORDS_MAX (4U << 20)
-#define DELTA_SLOTS_SHARE 8 /* of all slots: what a full delta holds back; see slots_run_low() */
+#define DELTA_SLOTS_SHARE 16 /* of all slots: a full delta holds five times as much back */
 #define CACHE_PAGES_MIN 512
 #define OBJECTS_MIN (512 * KiB)
 #define OBJECTS_SHARE 32	/* of what is beyond the least: for new volumes and snapshots */

@@ -9,6 +9,7 @@
 
 #include <quoin/base_math.h>
 
+#include "engine/checkpoint.h"
 #include "engine/discard.h"
 #include "engine/meter.h"
 #include "engine/verb.h"
@@ -45,7 +46,7 @@ uint64_t pool_available_slots(const struct pool *pool)
 	count_down(&slots, sums.data_refs);
 	count_down(&slots, pool->pending_total - pool->renewed_total);
 	count_down(&slots, pool->unmet_total);
-	return slots;
+	return meta_fits_settled(pool, 1, META_KEEP_WRITES) ? slots : 0;
 }
 
 static uint64_t volume_available_slots(const struct volume *volume)
@@ -188,6 +189,11 @@ static void health_status(const struct pool *pool, struct pool_status *status)
 						    "export and import the pool");
 	} else if (away > 0) {
 		degraded_tell(first, away, status);
+	} else if (!meta_fits_settled(pool, 1, META_KEEP_WRITES)) {
+		snprintf(status->problem, sizeof(status->problem),
+			 "the pool is full of metadata, %" PRIu64
+			 " bytes: destroy snapshots, which keep old maps, or add a drive",
+			 status->metadata_bytes);
 	} else if (status->full) {
 		snprintf(status->problem, sizeof(status->problem),
 			 "the pool is full: %" PRIu64 " of %" PRIu64

@@ -10,7 +10,9 @@
  */
 #include <errno.h>
 
-#include "engine/io.h"
+#include "engine/checkpoint.h"
+
+#define RANGE_RECORDS 4 /* whose pages are as many as those at both ends of a range */
 
 static bool zero_part(struct block_request *request, uint64_t pos, unsigned bytes)
 {
@@ -27,7 +29,8 @@ static bool zero_point(struct volume *volume, uint64_t block)
 	uint8_t hole[ENTRY_BYTES] = {0};
 
 	if (delta->count + records_coming(pool) + 1 > pool->memory.delta_records ||
-	    !log_has_room(&pool->log, 1)) {
+	    !log_has_room(&pool->log, 1) ||
+	    !meta_fits(pool, records_coming(pool) + 1, META_KEEP_TRIMS)) {
 		checkpoint_request_room(pool);
 		return false;
 	}
@@ -90,6 +93,12 @@ static void drain_begin(struct volume *volume)
 	volume->phase ^= 1;
 }
 
+static bool range_room(const struct pool *pool)
+{
+	return pool_range_room(pool) && log_has_room(&pool->log, 1) &&
+	       meta_fits(pool, records_coming(pool) + RANGE_RECORDS, META_KEEP_TRIMS);
+}
+
 void trims_progress(struct volume *volume)
 {
 	struct pool *pool = volume->pool;
@@ -105,7 +114,7 @@ void trims_progress(struct volume *volume)
 	while (!list_empty(&volume->trims_draining) && volume->in_flight[volume->phase ^ 1] == 0) {
 		struct list *node = volume->trims_draining.next;
 
-		if (pool->error == 0 && (!pool_range_room(pool) || !log_has_room(&pool->log, 1))) {
+		if (pool->error == 0 && !range_room(pool)) {
 			checkpoint_request(pool);
 			return;
 		}
@@ -159,6 +168,12 @@ bool trim_process(struct pool *pool, struct block_request *request)
 	uint64_t start;
 	uint64_t end;
 
+	/* Not even what makes room finds any; who destroys something still does. */
+	if (words->at == 0 && !meta_fits_settled(pool, TRIM_POINTS_MAX, META_KEEP_TRIMS)) {
+		list_remove(&request->node);
+		request_part_end(request, -ENOSPC);
+		return true;
+	}
 	range_blocks(request, &start, &end);
 	while (pool->error == 0 && words->at < request->length_bytes) {
 		if (!part(request, start, end))

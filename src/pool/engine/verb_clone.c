@@ -9,6 +9,7 @@
  */
 #include <errno.h>
 
+#include "engine/checkpoint.h"
 #include "engine/verb.h"
 
 #define ROLLBACK_WAITS_MAX 10000 /* checkpoints, for newer snapshots to go */
@@ -225,7 +226,9 @@ int pool_volume_clone(struct pool *pool, const char *snapshot, const char *new_n
 
 	if (r < 0)
 		return r;
-	r = snapshot_parse(pool, snapshot, &from, err);
+	r = meta_verb_check(pool, err);
+	if (r == 0)
+		r = snapshot_parse(pool, snapshot, &from, err);
 	if (r == 0)
 		r = volume_name_check(pool, new_name, err);
 	cloning.snapshot = from;

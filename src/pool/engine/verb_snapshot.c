@@ -13,6 +13,7 @@
 
 #include <quoin/base_math.h>
 
+#include "engine/checkpoint.h"
 #include "engine/verb.h"
 
 #define GROUP_MAX 256	   /* snapshots made at once */
@@ -137,8 +138,10 @@ static void cut_make(struct pool *pool, const struct cut *cut)
 
 static int cuts_make(struct pool *pool, struct cut *cuts, unsigned count, struct err *err)
 {
-	int r = log_room_wait(pool, count, err);
+	int r = meta_verb_check(pool, err);
 
+	if (r == 0)
+		r = log_room_wait(pool, count, err);
 	if (r == 0 && pool->epoch >= EPOCH_MAX)
 		r = err_set(err, -ENOSPC, "pool '%s' has made all the snapshots it ever can",
 			    pool->super.pool_name);

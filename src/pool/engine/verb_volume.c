@@ -11,6 +11,7 @@
 #include <quoin/base_math.h>
 #include <quoin/base_size.h>
 
+#include "engine/checkpoint.h"
 #include "engine/verb.h"
 
 #define RANGE_TRIES_MAX 100 /* checkpoints waited for until the delta has room for a range */
@@ -111,6 +112,8 @@ static int volume_create(struct pool *pool, const char *name,
 		r = size_check(name, params->size_bytes, err);
 	if (r == 0)
 		r = limits_check(pool, name, &record, &none, err);
+	if (r == 0)
+		r = meta_verb_check(pool, err);
 	if (r < 0)
 		return r;
 	name_copy(record.name, name);

@@ -280,6 +280,15 @@ static uint64_t group_chunks(const struct space *space, unsigned group)
 	return MAX(least, space->group_segments[group]);
 }
 
+static uint64_t free_chunks(const struct space *space)
+{
+	uint64_t count = 0;
+
+	for (unsigned i = 0; i < space->drive_count; i++)
+		count += space->drives[i].drive.usable ? space->drives[i].free_count : 0;
+	return count;
+}
+
 void space_total_update(struct space *space)
 {
 	uint64_t chunks = 0;
@@ -287,6 +296,8 @@ void space_total_update(struct space *space)
 	for (unsigned group = 0; group < space->group_count; group++)
 		chunks += group_chunks(space, group);
 	space->sums.data_total = chunks * space->chunk_slots;
+	space->sums.meta_growth = free_chunks(space) / MAX(mirror_width(space), SPACE_COPIES_META) *
+				  space->chunk_slots;
 }
 
 /* A group's mirrors come to as many as its least drive has chunks; what others have more may be

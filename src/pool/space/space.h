@@ -183,6 +183,7 @@ struct space_sums {
 	uint64_t data_used;	/* used bits */
 	uint64_t data_refs;
 	uint64_t meta_segments, meta_used, meta_refs;
+	uint64_t meta_growth; /* slots that metadata could have of all free chunks */
 	uint64_t log_slots;
 	uint64_t freeing; /* in the lists */
 	uint64_t chunks_total, chunks_free;

@@ -24,7 +24,7 @@
 
 #define LATENCY_NS (100 * NS_PER_US)
 #define CALM_NS (50 * NS_PER_MS) /* longer than the log takes to settle */
-#define DRIVE_BYTES (256 * MiB)
+#define DRIVE_BYTES (384 * MiB)
 #define VOLUME_BYTES (32 * MiB)
 #define HUGE_BYTES (UINT64_C(2) << 40)
 #define BEAT_S 4 /* seconds between heartbeats */
@@ -633,7 +633,7 @@ static void write_amplification(void **state)
 	amplification(256, 1800000, 0.45);
 	amplification(1024, 270000, 2.36);
 	amplification(64, 845000, 0.28);
-	amplification(16, 520000, 0.15);
+	amplification(16, 260000, 0.24);
 }
 
 int main(void)

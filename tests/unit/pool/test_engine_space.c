@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * A whole pool and its space: what it discards on the drives, what it does when drives refuse
- * writes, when it is full, and when volumes are written over for ever.
+ * writes, when it is full of data or of metadata, and when volumes are written over for ever.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -474,6 +474,87 @@ static void paused_writes_go_on(void **state)
 	trial_free(t);
 }
 
+/* --- Metadata takes all there is ---------------------------------------------------------------
+ */
+
+#define LEAF 128 /* blocks under one leaf of the map */
+
+static int snapshot_make(struct trial *t, unsigned number)
+{
+	char name[32];
+	const char *names[] = {name};
+
+	snprintf(name, sizeof(name), "vol@s%u", number);
+	return pool_snapshot_create(t->rig.pool, names, 1, NULL);
+}
+
+/* A block, always one of the same few, of each leaf, so that snapshots keep as many pages as
+ * blocks, each of them twice. */
+static int scatter(struct trial *t, unsigned round)
+{
+	int r = 0;
+
+	for (uint64_t b = round % 8; b < t->blocks && r == 0; b += LEAF)
+		r = write_run(t, b, 1);
+	return r;
+}
+
+static void fill_with_snapshots(void *arg)
+{
+	struct trial *t = arg;
+	struct pool_status status;
+	unsigned count = 0;
+	char name[32];
+	int r;
+
+	for (r = 0; r == 0; count += (r == 0)) {
+		r = scatter(t, count);
+		if (r == 0)
+			r = snapshot_make(t, count);
+	}
+	assert_int_equal(r, -ENOSPC);
+	assert_true(count > 10);
+	/* What is refused is refused for as long as it takes, and harms nothing. */
+	for (unsigned i = 0; i < 40; i++) {
+		(void)scatter(t, count + i);
+		(void)snapshot_make(t, count + i);
+		r = rig_io(&t->volume, BLOCK_DISCARD, (uint64_t)i * RUN * RIG_BLOCK, NULL,
+			   RUN * RIG_BLOCK);
+		if (r == 0)
+			memset(t->stamps + (size_t)i * RUN, 0, RUN * sizeof(*t->stamps));
+	}
+	pool_status(t->rig.pool, &status);
+	assert_int_equal(status.health, POOL_ONLINE);
+	check_all(t);
+	for (unsigned i = 0; i < count + 40; i++) {
+		snprintf(name, sizeof(name), "vol@s%u", i);
+		r = pool_snapshot_destroy(t->rig.pool, name, NULL);
+		if (r != 0 && (i < count || r != -ENOENT))
+			fail_msg("seed %llu: %s is not destroyed: %d",
+				 (unsigned long long)t->rig.seed, name, r);
+	}
+	for (unsigned i = 0; i < 20; i++)
+		assert_int_equal(pool_sync(t->rig.pool), 0);
+	for (unsigned i = 0; i < 8; i++) {
+		assert_int_equal(scatter(t, i), 0);
+		assert_int_equal(snapshot_make(t, i), 0);
+	}
+}
+
+static void snapshots_leave_room_for_their_end(void **state)
+{
+	for (uint64_t seed = 1; seed <= 8; seed++) {
+		struct trial *t =
+			trial_new(seed, (unsigned)seed % 3 + 1, 64 * MiB, seed > 4 ? 16384 : 4096);
+
+		t->rig.mirror = seed % 2 == 0;
+		t->rig.delta_records = 512U << seed % 3;
+		rig_run(&t->rig, format_and_open, t);
+		rig_run(&t->rig, fill_with_snapshots, t);
+		trial_end(t);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -486,6 +567,7 @@ int main(void)
 		cmocka_unit_test(refusals_cost_no_checkpoints),
 		cmocka_unit_test(promised_space_is_there),
 		cmocka_unit_test(paused_writes_go_on),
+		cmocka_unit_test(snapshots_leave_room_for_their_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

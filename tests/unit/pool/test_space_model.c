@@ -320,6 +320,8 @@ static void check(struct model *m)
 	}
 	counted.data_total = sums.data_total; /* test_space.c */
 	assert_true(sums.data_total >= sums.data_segments);
+	counted.meta_growth = sums.meta_growth;
+	assert_true(sums.meta_growth <= sums.chunks_free / SPACE_COPIES_META * SLOTS);
 	assert_memory_equal(&sums, &counted, sizeof(sums));
 }
 

@@ -105,6 +105,11 @@ int shares_drop(struct pool *pool UNUSED, uint64_t vaddr UNUSED, bool *ret_last)
 	return 0;
 }
 
+uint32_t space_segment_limit(const struct space *space UNUSED)
+{
+	return 0;
+}
+
 size_t space_freed_room(const struct space *space UNUSED)
 {
 	return 1000000;

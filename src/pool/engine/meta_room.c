@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Room for metadata. What a delta holds must find pages when it is merged, and by then it is too
+ * late to refuse anything: a checkpoint that finds none suspends the pool, and so would the next
+ * import. So whoever adds to the delta asks before, and counts the worst: each record in a leaf of
+ * its own. Snapshots keep old leaves, up to one for every block that is written after them, so
+ * metadata may take more space than data.
+ *
+ * A *unit* is what a checkpoint writes besides the maps, generously. Some units stay free for those
+ * who have less to lose, or make room: writes keep the most, who destroys keeps nothing.
+ *
+ * Pages that a checkpoint replaced are free again two checkpoints later. Who finds no room because
+ * of them waits, and checkpoints are made for it; who would find none even then is refused.
+ */
+#include <errno.h>
+
+#include <quoin/base_math.h>
+
+#include "engine/checkpoint.h"
+#include "engine/tables.h"
+
+#define MARGIN_MOST 1024
+#define MARGIN_SHARE 256     /* of all slots, in a small pool */
+#define RECORDS_OF_LISTS 128 /* dead blocks in a page of their list, at the least */
+#define PAGES_OF_RANGE 8     /* leaves at both ends, and what is above them */
+
+/* That a map of so many blocks can have. */
+static uint64_t map_pages(uint64_t blocks)
+{
+	uint64_t pages = 0;
+	uint64_t level = div_round_up(blocks, LEAF_ENTRIES);
+
+	for (; level > 1; level = div_round_up(level, NODE_FANOUT))
+		pages += level;
+	return pages + 1;
+}
+
+/* All maps, once for each pass over them. Counted again when volumes or cuts may have changed. */
+static uint64_t maps_pages(const struct pool *pool)
+{
+	struct checkpointer *c = pool->checkpointer;
+	const uint64_t changes = c->freezes + c->made + pool->epoch;
+
+	if (c->maps_seen == changes && c->maps_volumes == pool->volume_count)
+		return c->maps_pages;
+	c->maps_seen = changes;
+	c->maps_volumes = pool->volume_count;
+	c->maps_pages = 0;
+	for (uint32_t i = 0; i < pool->volume_limit; i++) {
+		const struct volume *volume = pool->volumes[i];
+
+		if (volume && volume->rec.state == VOLUME_LIVE)
+			c->maps_pages +=
+				map_pages(volume->block_count) * (volume->cuts_pending + 1);
+	}
+	return c->maps_pages;
+}
+
+/* A record is worth a leaf and something above it, but no pass writes more pages than there are. */
+static uint64_t merge_pages(const struct pool *pool, uint64_t records, unsigned passes)
+{
+	if (records == 0)
+		return 0;
+	return MIN(maps_pages(pool) * passes, 2 * records) + records / RECORDS_OF_LISTS;
+}
+
+uint64_t meta_merge_pages(const struct pool *pool)
+{
+	return merge_pages(pool, pool->deltas[!pool->active].count, 1);
+}
+
+/* Tables and bitmaps at their longest, and a margin for what is destroyed meanwhile. */
+static uint64_t unit(const struct pool *pool, const struct space_sums *sums)
+{
+	const uint64_t segments = space_segment_limit(pool->space);
+	const uint64_t bits = sums->data_segments + sums->meta_segments;
+
+	return segments + bits / BITMAP_PAGE_SLOTS + segments / RECORDS_PER_PAGE +
+	       MIN(sums->data_total / MARGIN_SHARE, (uint64_t)MARGIN_MOST);
+}
+
+struct wish {
+	uint64_t records, ranges;
+	uint64_t taken;	 /* slots of metadata */
+	unsigned passes; /* over each volume, at the least */
+	enum meta_keep keep;
+};
+
+static bool fits(const struct pool *pool, const struct wish *wish)
+{
+	struct space_sums sums;
+	uint64_t room;
+	uint64_t rest;
+
+	space_sums(pool->space, &sums);
+	room = sums.meta_segments - wish->taken + sums.meta_growth;
+	rest = wish->ranges * PAGES_OF_RANGE + (wish->keep + 1) * unit(pool, &sums);
+	/* Nearly always there is plenty. */
+	return room >= rest + 3 * wish->records ||
+	       room >= rest + merge_pages(pool, wish->records, wish->passes);
+}
+
+bool meta_fits(const struct pool *pool, uint64_t records, enum meta_keep keep)
+{
+	const struct delta *deltas = pool->deltas;
+	struct space_sums sums;
+	struct wish wish = {.keep = keep, .passes = 1};
+
+	if (!pool->checkpointer)
+		return true;
+	space_sums(pool->space, &sums);
+	wish.taken = sums.meta_used;
+	wish.records = records + deltas[0].count + deltas[1].count;
+	wish.ranges = deltas[0].range_count + deltas[1].range_count;
+	return fits(pool, &wish);
+}
+
+bool meta_fits_settled(const struct pool *pool, uint64_t records, enum meta_keep keep)
+{
+	struct space_sums sums;
+	struct wish wish = {.keep = keep, .passes = 1, .records = records};
+
+	if (!pool->checkpointer)
+		return true;
+	space_sums(pool->space, &sums);
+	wish.taken = sums.meta_refs;
+	return fits(pool, &wish);
+}
+
+uint64_t meta_kept(const struct pool *pool)
+{
+	struct space_sums sums;
+
+	space_sums(pool->space, &sums);
+	return META_KEEP_WRITES * unit(pool, &sums);
+}
+
+/* After a snapshot its volume's records are merged in one pass more. */
+static bool verb_fits(const struct pool *pool)
+{
+	const struct delta *deltas = pool->deltas;
+	struct space_sums sums;
+	struct wish wish = {.keep = META_KEEP_WRITES, .passes = 2};
+
+	if (!pool->checkpointer)
+		return true;
+	space_sums(pool->space, &sums);
+	wish.taken = sums.meta_used;
+	wish.records = deltas[0].count + deltas[1].count + pool->writes_in_flight;
+	wish.ranges = deltas[0].range_count + deltas[1].range_count;
+	return fits(pool, &wish);
+}
+
+int meta_verb_check(struct pool *pool, struct err *err)
+{
+	int r = 0;
+
+	for (unsigned i = 0; r == 0 && i <= SPACE_KEEP && !verb_fits(pool); i++)
+		r = checkpoint_wait(pool);
+	if (r == 0 && !verb_fits(pool))
+		r = -ENOSPC;
+	if (r == -ENOSPC)
+		return err_set(err, r,
+			       "pool '%s' has no room for more metadata; destroy snapshots or "
+			       "volumes, or add a drive",
+			       pool->super.pool_name);
+	if (r < 0)
+		return err_set(err, r, "cannot make room in pool '%s'; see its status",
+			       pool->super.pool_name);
+	return 0;
+}
