@@ -93,6 +93,14 @@ static void drain_begin(struct volume *volume)
 	volume->phase ^= 1;
 }
 
+/* Waiting does not help. */
+static int range_error(const struct pool *pool)
+{
+	if (pool->error < 0)
+		return -EIO;
+	return meta_fits_settled(pool, RANGE_RECORDS, META_KEEP_TRIMS) ? 0 : -ENOSPC;
+}
+
 static bool range_room(const struct pool *pool)
 {
 	return pool_range_room(pool) && log_has_room(&pool->log, 1) &&
@@ -113,15 +121,16 @@ void trims_progress(struct volume *volume)
 	}
 	while (!list_empty(&volume->trims_draining) && volume->in_flight[volume->phase ^ 1] == 0) {
 		struct list *node = volume->trims_draining.next;
+		const int error = range_error(pool);
 
-		if (pool->error == 0 && !range_room(pool)) {
+		if (error == 0 && !range_room(pool)) {
 			checkpoint_request(pool);
 			return;
 		}
 		list_remove(node);
 		pool->trims_waiting--;
-		if (pool->error < 0)
-			request_part_end(container_of(node, struct block_request, node), -EIO);
+		if (error < 0)
+			request_part_end(container_of(node, struct block_request, node), error);
 		else
 			range_insert(volume, container_of(node, struct block_request, node));
 	}
@@ -169,7 +178,7 @@ bool trim_process(struct pool *pool, struct block_request *request)
 	uint64_t end;
 
 	/* Not even what makes room finds any; who destroys something still does. */
-	if (words->at == 0 && !meta_fits_settled(pool, TRIM_POINTS_MAX, META_KEEP_TRIMS)) {
+	if (!meta_fits_settled(pool, TRIM_POINTS_MAX, META_KEEP_TRIMS)) {
 		list_remove(&request->node);
 		request_part_end(request, -ENOSPC);
 		return true;

@@ -352,17 +352,22 @@ static unsigned blocks_left(const struct block_request *request)
 	return (unsigned)((request->length_bytes - at) / PAGE_BYTES + 2);
 }
 
-/* One that was admitted is not asked about space again: what it wrote already cannot be taken back.
+/*
+ * One that was admitted is not asked about space again: what it wrote already cannot be taken back.
+ * Only where trims took what metadata had left in the meantime it ends early.
  */
 static bool go_on(struct gather *g, struct block_request *request)
 {
 	struct volume *volume = request_words(request)->device->volume;
+	const unsigned left = blocks_left(request);
+	int error = 0;
 
-	if (g->pool->error == 0 &&
-	    (!write_room(volume, blocks_left(request)) || !write_split(g, request)))
+	if (g->pool->error == 0 && !meta_fits_settled(g->pool, left, META_KEEP_RENEWALS))
+		error = -ENOSPC;
+	else if (g->pool->error == 0 && (!write_room(volume, left) || !write_split(g, request)))
 		return false;
 	list_remove(&request->node);
-	request_part_end(request, g->pool->error < 0 ? -EIO : 0);
+	request_part_end(request, g->pool->error < 0 ? -EIO : error);
 	return true;
 }
 
