@@ -448,11 +448,23 @@ int pool_device_open_raw(struct pool *pool, const char *name, bool read_only,
 /* --- Gates ---------------------------------------------------------------------------------------
  */
 
+/*
+ * A block in part whose rest was on its way when all of it was written: both requests have ended,
+ * what is under way has not, and it knows its volume, which may be about to go.
+ */
+static bool merges_forgotten(const struct pool *pool)
+{
+	for (unsigned i = 0; i < PATCHES_MAX; i++)
+		if (pool->patches[i].merging && !pool->patches[i].volume)
+			return true;
+	return false;
+}
+
 void volume_gate_close(struct volume *volume)
 {
 	volume->gated = true;
 	writes_first(volume);
-	while (volume->requests > 0)
+	while (volume->requests > 0 || merges_forgotten(volume->pool))
 		fiber_sleep_ns(GATE_LOOK_NS);
 }
 
