@@ -3,7 +3,8 @@
  * The log into the active delta, after an import. First the chain is followed to its last whole
  * group, looking at nothing but headers; then the data of groups that may never have been
  * acknowledged are checked, and the log is cut before the first that fails; then records are
- * applied in order. Writes nothing, so a crash in the midst changes nothing.
+ * applied in order. Such data may be on some of their drives alone, so a copy that lacks them gets
+ * them again: nothing else is written, and a crash in the midst changes nothing.
  */
 #include <errno.h>
 #include <inttypes.h>
@@ -145,26 +146,63 @@ static bool end_damaged(struct replay *r)
 /* --- Groups that may never have been acknowledged ----------------------------------------------
  */
 
-static bool data_good(struct replay *r, const struct log_record *record)
+/* Content of the record's slot, from a column that has it; NULL: none does. */
+static const uint8_t *data_read(struct replay *r, const struct log_record *record,
+				unsigned *ret_columns)
 {
-	struct pool *pool = r->pool;
+	const struct pool *pool = r->pool;
 	const uint64_t vaddr = entry_vaddr(record->entry);
-	const struct segment *segment;
-	unsigned online;
+	const struct segment *segment = space_segment(pool->space, vaddr_segment(vaddr));
+	const unsigned online = raid_columns_online(&pool->raid, segment);
+	const uint8_t *good = NULL;
 
-	if (record->type != LOG_WRITE || vaddr == 0)
-		return true;
-	if (!space_vaddr_valid(pool->space, vaddr, SEGMENT_DATA))
-		return false;
-	segment = space_segment(pool->space, vaddr_segment(vaddr));
-	online = raid_columns_online(&pool->raid, segment);
+	*ret_columns = 0;
 	for (unsigned c = 0; c < segment->column_count; c++) {
 		const uint8_t *page = online >> c & 1 ? slot_read(r, r->data, vaddr, c) : NULL;
 
-		if (page && entry_check_matches(page, record->entry))
-			return true;
+		if (!page || !entry_check_matches(page, record->entry))
+			continue;
+		*ret_columns |= 1U << c;
+		good = page;
 	}
-	return false;
+	return good;
+}
+
+/* Drives that did not have the write in time get it now. Where the log is cut, the slot is free. */
+static void data_spread(struct replay *r, uint64_t vaddr, const uint8_t *page, unsigned columns)
+{
+	struct iovec iov = {(void *)(uintptr_t)page, PAGE_BYTES};
+	struct raid_io io = {
+		.op = RAID_WRITE,
+		.vaddr = vaddr,
+		.count = 1,
+		.columns = columns,
+		.iov = &iov,
+		.iov_count = 1,
+	};
+
+	/* A drive that refuses it has one error more, or is out: the others have it. */
+	if (raid_run(&r->pool->raid, &io) < 0)
+		return;
+}
+
+static bool data_good(struct replay *r, const struct log_record *record)
+{
+	const uint64_t vaddr = entry_vaddr(record->entry);
+	const struct segment *segment;
+	const uint8_t *page;
+	unsigned columns;
+
+	if (record->type != LOG_WRITE || vaddr == 0)
+		return true;
+	if (!space_vaddr_valid(r->pool->space, vaddr, SEGMENT_DATA))
+		return false;
+	page = data_read(r, record, &columns);
+	segment = space_segment(r->pool->space, vaddr_segment(vaddr));
+	columns = raid_columns_online(&r->pool->raid, segment) & ~columns;
+	if (page && columns != 0 && !r->pool->read_only)
+		data_spread(r, vaddr, page, columns);
+	return page != NULL;
 }
 
 /* 1: the group that this block is in ends the log before it. */
