@@ -33,6 +33,7 @@ struct birth {
 	const struct child_params *params;
 	pid_t parent;
 	char **environment;
+	char *scratch_text;		  /* of it; NULL = none */
 	char pid_text[PID_TEXT_MAX + 12]; /* "LISTEN_PID=N": only it knows N */
 	/* All at HIGH_FD or above; -1 = none. */
 	int null_fd, stdin_fd, stdout_fd, words_fd, listen_fd;
@@ -118,18 +119,23 @@ static char **environment_make(struct birth *birth)
 	static char fds[] = "LISTEN_FDS=1";
 	static char language[] = "LC_ALL=C";
 	const bool words = birth->params->words;
+	const struct child_sandbox *sandbox = birth->params->sandbox;
+	const char *scratch = sandbox ? sandbox->scratch : NULL;
 	size_t count = 0;
 	size_t kept = 0;
 	char **all;
 
 	while (environ[count])
 		count++;
-	all = xcalloc(count + 4, sizeof(*all));
+	all = xcalloc(count + 5, sizeof(*all));
 	for (size_t i = 0; i < count; i++) {
 		if (!begins(environ[i], "LISTEN_") && !begins(environ[i], "NOTIFY_SOCKET=") &&
-		    !(words && begins(environ[i], "LC_")))
+		    !(words && begins(environ[i], "LC_")) &&
+		    !(scratch && begins(environ[i], "TMPDIR=")))
 			all[kept++] = environ[i];
 	}
+	if (scratch)
+		all[kept++] = birth->scratch_text = xasprintf("TMPDIR=%s", scratch);
 	if (words)
 		all[kept++] = language;
 	snprintf(birth->pid_text, sizeof(birth->pid_text), "LISTEN_PID=");
@@ -201,6 +207,7 @@ static void birth_end(struct birth *birth)
 	base_close(&birth->listen_fd);
 	base_close(&birth->error_fd);
 	free(birth->environment);
+	free(birth->scratch_text);
 }
 
 static pid_t give_birth(struct birth *birth)

@@ -2,12 +2,15 @@
 /*
  * What is taken from a child before it is another program, one thing after the other:
  *
- *   limits         no file grows by what it writes; memory and processor time as told
+ *   limits         no file grows by what it writes, unless it has a scratch directory; memory and
+ *                  processor time as told
  *   capabilities   those that were named, of root's
  *   Landlock       nothing is opened for writing (but /dev/null, where that must be), made or
- *                  removed; nobody else's memory is reached
+ *                  removed, but files in a scratch directory; nobody else's memory is reached
  *   seccomp        system calls that reading files takes, and talking over descriptors, again
- *                  nothing that opens for writing; sockets only as told; signals only to itself
+ *                  nothing that opens for writing (with a scratch directory that is left to
+ *                  Landlock, but for what cuts files off); sockets only as told; signals only to
+ *                  itself
  *
  * A call that is not in the list fails with ENOSYS, as on an older kernel, which the C library can
  * do without. A kernel without Landlock or seccomp is worked with: child_sandbox_missing() says so.
@@ -66,12 +69,16 @@ static int capabilities_keep(uint64_t kept)
 	 LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO |   \
 	 LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_SYM)
 
-static int null_allow(int rules_fd)
+#define SCRATCH                                                        \
+	(LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_MAKE_REG | \
+	 LANDLOCK_ACCESS_FS_REMOVE_FILE)
+
+static int path_allow(int rules_fd, const char *path, uint64_t access)
 {
-	struct landlock_path_beneath_attr rule = {.allowed_access = LANDLOCK_ACCESS_FS_WRITE_FILE};
+	struct landlock_path_beneath_attr rule = {.allowed_access = access};
 	int r;
 
-	rule.parent_fd = open("/dev/null", O_PATH | O_CLOEXEC);
+	rule.parent_fd = open(path, O_PATH | O_CLOEXEC);
 	if (rule.parent_fd < 0)
 		return -1;
 	r = (int)syscall(SYS_landlock_add_rule, rules_fd, LANDLOCK_RULE_PATH_BENEATH, &rule, 0);
@@ -89,7 +96,9 @@ static int landlock_enter(const struct child_sandbox *sandbox)
 	if (fd < 0)
 		return 0; /* the kernel has none, or we may not */
 	if (sandbox->opens_null || sandbox->needs_null)
-		r = null_allow(fd);
+		r = path_allow(fd, "/dev/null", LANDLOCK_ACCESS_FS_WRITE_FILE);
+	if (r == 0 && sandbox->scratch)
+		r = path_allow(fd, sandbox->scratch, SCRATCH);
 	if (r == 0)
 		r = (int)syscall(SYS_landlock_restrict_self, fd, 0);
 	close(fd);
@@ -215,15 +224,27 @@ static void allow_sockets(struct filter *filter, enum child_sockets sockets)
 	allow(filter, SYS_connect);
 }
 
+/* What is opened for that, Landlock judges. */
+static void allow_scratch(struct filter *filter)
+{
+	static const uint16_t more[] = {SYS_ftruncate, SYS_fallocate, SYS_fdatasync, SYS_unlink,
+					SYS_unlinkat};
+
+	for (size_t i = 0; i < ARRAY_SIZE(more); i++)
+		allow(filter, more[i]);
+}
+
 static void filter_make(struct filter *filter, const struct child_sandbox *sandbox, bool landlock)
 {
+	const bool scratch = landlock && sandbox->scratch;
 	const uint32_t own[] = {(uint32_t)getpid()};
 	const uint32_t self[] = {0, own[0]};
 	const uint32_t null = landlock && (sandbox->opens_null || sandbox->needs_null)
 				      ? O_WRONLY | O_RDWR
 			      : sandbox->needs_null ? O_WRONLY
 						    : 0;
-	const uint32_t writing = (WRITING | O_WRONLY) & ~null;
+	const uint32_t make = scratch ? O_WRONLY | O_RDWR | O_CREAT : 0;
+	const uint32_t writing = (WRITING | O_WRONLY) & ~null & ~make;
 
 	filter->length = 0;
 	put_load(filter, offsetof(struct seccomp_data, arch));
@@ -242,6 +263,8 @@ static void filter_make(struct filter *filter, const struct child_sandbox *sandb
 	allow_for(filter, SYS_tgkill, own, ARRAY_SIZE(own));
 	allow_for(filter, SYS_prlimit64, self, ARRAY_SIZE(self));
 	allow_sockets(filter, sandbox->sockets);
+	if (scratch)
+		allow_scratch(filter);
 	put_return(filter, SECCOMP_RET_ERRNO | ENOSYS);
 }
 
@@ -276,10 +299,14 @@ static bool has_seccomp(void)
 
 #endif
 
+bool child_sandbox_scratch(void)
+{
+	return syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) >= 1;
+}
+
 const char *child_sandbox_missing(void)
 {
-	const bool landlock =
-		syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) >= 1;
+	const bool landlock = child_sandbox_scratch();
 	const bool seccomp = has_seccomp();
 
 	if (landlock)
@@ -291,7 +318,7 @@ int sandbox_enter(const struct child_sandbox *sandbox)
 {
 	int landlock;
 
-	if (sandbox_limit(RLIMIT_FSIZE, 0) < 0 ||
+	if ((!sandbox->scratch && sandbox_limit(RLIMIT_FSIZE, 0) < 0) ||
 	    (sandbox->memory_bytes > 0 && sandbox_limit(RLIMIT_AS, sandbox->memory_bytes) < 0) ||
 	    (sandbox->cpu_s > 0 && sandbox_limit(RLIMIT_CPU, sandbox->cpu_s) < 0) ||
 	    capabilities_keep(sandbox->capabilities) < 0)

@@ -4,7 +4,7 @@
  *
  *   nbd://...            the export itself
  *   raw, or the original   nbdkit: its file plugin, or its curl plugin for http(s)
- *   any other format     qemu-nbd on the file, or on nbdkit's export of it
+ *   any other format     qemu-nbd on the file, or on nbdkit's export of it, which reads ahead
  *
  * and from a web server without byte ranges
  *
@@ -48,7 +48,15 @@ struct server {
 	const char *const *argv;
 	enum child_sockets sockets; /* that it needs, besides its own */
 	bool needs_null;	    /* nbdkit does, in place of its standard output */
+	const char *scratch;	    /* see struct child_sandbox */
 };
+
+/*
+ * Compressed clusters are asked for one by one, which a web server is too far away for. So nbdkit
+ * reads ahead: pieces, each once as long as there are so many, in a file that has no name.
+ */
+#define AHEAD_PIECE "1M"
+#define AHEAD_MOST "16M"
 
 static bool has_prefix(const char *text, const char *prefix)
 {
@@ -121,6 +129,7 @@ static int serve(struct nbd_source *source, const struct server *server, char **
 	const struct child_sandbox sandbox = {.sockets = server->sockets,
 					      .opens_null = true, /* qemu tries its locks on it */
 					      .needs_null = server->needs_null,
+					      .scratch = server->scratch,
 					      .capabilities = READ_ANY,
 					      .memory_bytes = 16 * GiB};
 	struct child_params params = {.argv = server->argv,
@@ -147,6 +156,53 @@ static int serve(struct nbd_source *source, const struct server *server, char **
 	source->child_count++;
 	*ret_path = path;
 	return 0;
+}
+
+static int scratch_make(struct nbd_source *source, char **ret_path)
+{
+	char *path;
+	int r = socket_dir_make(source);
+
+	if (r < 0)
+		return r;
+	path = xasprintf("%s/" NBD_SCRATCH, source->socket_dir);
+	if (mkdir(path, 0700) == 0) {
+		*ret_path = path;
+		return 0;
+	}
+	r = -errno;
+	err_set(&source->err, r, "cannot make %s: %s", path, strerror(-r));
+	free(path);
+	return r;
+}
+
+/* Of a web server, reading ahead. */
+static int nbdkit_start_ahead(struct nbd_source *source, char **ret_path)
+{
+	CLEANUP_FREE char *what = xasprintf("url=%s", source->text);
+	CLEANUP_FREE char *scratch = NULL;
+	const char *const argv[] = {"nbdkit",
+				    "--foreground",
+				    "--readonly",
+				    "--log=stderr",
+				    "--threads=4",
+				    "--filter=cache",
+				    "curl",
+				    what,
+				    "timeout=30",
+				    "cache-on-read=true",
+				    "cache-min-block-size=" AHEAD_PIECE,
+				    "cache-max-size=" AHEAD_MOST,
+				    NULL};
+	struct server server = {.name = "ahead",
+				.package = "nbdkit",
+				.argv = argv,
+				.needs_null = true,
+				.sockets = CHILD_SOCKETS_INTERNET};
+	int r = scratch_make(source, &scratch);
+
+	server.scratch = scratch;
+	return r < 0 ? r : serve(source, &server, ret_path);
 }
 
 static int nbdkit_start(struct nbd_source *source, char **ret_path)
@@ -447,11 +503,17 @@ static int plan_http(struct nbd_source *source, struct nbd_place *ret_place)
 		child_stop(&source->children[--source->child_count]);
 		return plan_stream(source, ret_place);
 	}
-	if (r == 0 && is_raw(source))
+	if (r == 0 && is_raw(source)) {
 		ret_place->socket = xstrdup(original);
-	else if (r == 0)
-		r = qemu_start(source, original, &ret_place->socket);
-	return r;
+		return 0;
+	}
+	if (r == 0 && child_sandbox_scratch()) {
+		child_stop(&source->children[--source->child_count]);
+		free(original);
+		original = NULL;
+		r = nbdkit_start_ahead(source, &original);
+	}
+	return r < 0 ? r : qemu_start(source, original, &ret_place->socket);
 }
 
 static int plan_file(struct nbd_source *source, struct nbd_place *ret_place)

@@ -18,10 +18,11 @@
 #include <quoin/loop_fiber.h>
 
 #define NBD_CHILDREN_MAX 2
-#define NBD_OPEN_MS 10000  /* for one step of opening */
-#define NBD_STALL_MS 30000 /* without an answer while one is due */
-#define NBD_CLOSE_MS 2000  /* for a thread to end, before it is left to itself */
-#define NBD_LOOK_MS 200	   /* waited for without looking whether it is to stop */
+#define NBD_SCRATCH "scratch" /* a directory beside the sockets */
+#define NBD_OPEN_MS 10000     /* for one step of opening */
+#define NBD_STALL_MS 30000    /* without an answer while one is due */
+#define NBD_CLOSE_MS 2000     /* for a thread to end, before it is left to itself */
+#define NBD_LOOK_MS 200	      /* waited for without looking whether it is to stop */
 
 enum nbd_call_kind { NBD_CALL_OPEN, NBD_CALL_READ, NBD_CALL_EXTENT };
 

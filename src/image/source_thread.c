@@ -10,6 +10,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -268,6 +269,9 @@ static void socket_dir_remove(struct nbd_source *source)
 	while (dir && (entry = readdir(dir)) != NULL)
 		if (entry->d_name[0] != '.')
 			unlinkat(dirfd(dir), entry->d_name, 0);
+	/* What it had in there has no name. */
+	if (dir)
+		unlinkat(dirfd(dir), NBD_SCRATCH, AT_REMOVEDIR);
 	if (dir)
 		closedir(dir);
 	if (source->socket_dir)

@@ -24,7 +24,7 @@ struct check {
 	enum how how;
 	char *why;
 	uint8_t *data;
-	uint32_t *seen; /* values of the volume or snapshot */
+	uint64_t *seen; /* values of the volume or snapshot */
 	uint32_t room;
 };
 
@@ -79,7 +79,7 @@ static bool values_take(struct check *c, const char *name, uint32_t first, uint3
 {
 	for (uint32_t i = 0; i < count; i++) {
 		if (!sector_value((const uint64_t *)(void *)(c->data + (size_t)i * SECTOR),
-				  first + i, &c->seen[first + i]))
+				  &c->seen[first + i]))
 			return wrong(c, "%s: sector %u is garbage", name, first + i);
 	}
 	return true;
@@ -130,28 +130,30 @@ static bool observe(struct check *c, const char *name, uint32_t count)
 
 /* --- Judging --------------------------------------------------------------------------------- */
 
-static bool ever_written(const struct model *m, uint32_t sector, uint32_t value)
+/* There, or elsewhere and copied. */
+static bool ever_written(const struct model *m, uint32_t sector, uint64_t value)
 {
-	const struct model_write *w = &m->writes[value];
+	const uint32_t there = value_sector(value);
+	const struct model_write *w = &m->writes[value_write(value)];
 
-	return value < m->write_count && !w->zero && sector >= w->first &&
-	       sector < w->first + w->count;
+	return value_write(value) < m->write_count && !w->zero && w->copy == 0 &&
+	       there >= w->first && there < w->first + w->count && (there == sector || m->copied);
 }
 
 static bool judge_sector(const struct check *c, const struct model *m, uint32_t cell,
 			 uint32_t sector)
 {
-	const uint32_t value = c->seen[sector];
+	const struct model_seen seen = {cell, sector, c->seen[sector]};
 
 	switch (c->how) {
 	case HOW_READ:
-		return model_may_read(m, cell, value, m->tick);
+		return model_may_read(m, &seen, m->tick);
 	case HOW_SNAPSHOT:
-		return model_may_be(m, cell, value);
+		return model_may_be(m, &seen);
 	case HOW_SURVIVE:
-		return model_may_survive(m, cell, value);
+		return model_may_survive(m, &seen);
 	case HOW_READABLE:
-		return value == 0 || ever_written(m, sector, value);
+		return seen.value == 0 || ever_written(m, sector, seen.value);
 	}
 	return false;
 }
@@ -161,14 +163,17 @@ static bool block_mixed(const struct check *c, const struct model *m, const stru
 			uint32_t first)
 {
 	for (uint32_t i = first; i < first + BLOCK_SECTORS; i++) {
-		const uint32_t value = c->seen[i];
-		const struct model_write *w = &m->writes[value];
+		const uint32_t write = value_write(c->seen[i]);
+		const struct model_write *w = &m->writes[write];
 
-		if (value == 0 || (i > first && value == c->seen[i - 1]) || w->first > first ||
+		if (write == 0 || value_sector(c->seen[i]) != i ||
+		    (i > first && write == value_write(c->seen[i - 1])) || w->first > first ||
 		    w->first + w->count < first + BLOCK_SECTORS)
 			continue;
 		for (uint32_t j = first; j < first + BLOCK_SECTORS; j++) {
-			if (!model_may_survive_beside(m, cells->cell[j], c->seen[j], value))
+			const struct model_seen seen = {cells->cell[j], j, c->seen[j]};
+
+			if (!model_may_survive_beside(m, &seen, write))
 				return true;
 		}
 	}
@@ -184,8 +189,9 @@ static bool judge(struct check *c, const struct model *m, const struct cells *ce
 		if (judge_sector(c, m, cells->cell[i], i))
 			continue;
 		model_describe(m, cells->cell[i], text, sizeof(text));
-		return wrong(c, "%s: sector %u of %u is write %u, not%s (now %llu)", name, i,
-			     cells->count, c->seen[i], text, (unsigned long long)m->tick);
+		return wrong(c, "%s: sector %u of %u is write %u of sector %u, not%s (now %llu)",
+			     name, i, cells->count, value_write(c->seen[i]),
+			     value_sector(c->seen[i]), text, (unsigned long long)m->tick);
 	}
 	for (uint32_t i = 0; c->how != HOW_READABLE && i < cells->count; i += BLOCK_SECTORS) {
 		if (block_mixed(c, m, cells, i))
@@ -390,8 +396,9 @@ bool check_readable(struct work *work, char why[CHECK_TEXT])
 		good = observe(&c, info.name, count);
 		for (uint32_t i = 0; good && i < count; i++) {
 			if (!judge_sector(&c, work->model, 0, i))
-				good = wrong(&c, "%s: sector %u is write %u", info.name, i,
-					     c.seen[i]);
+				good = wrong(&c, "%s: sector %u is write %u of sector %u",
+					     info.name, i, value_write(c.seen[i]),
+					     value_sector(c.seen[i]));
 		}
 	}
 	check_end(&c);

@@ -69,8 +69,7 @@ static void seed_run(const struct sim_context *context, struct crash_plan *plan,
 	life->steps = 1 + (unsigned)random_below(&random, steps);
 	if (context->options->barriers_off == 0 && context->seed % 4 == 1)
 		life_of_patches(life);
-	if (work_copies(context->seed))
-		life->mix.weight[WORK_COPY] = 25;
+	work_mix_add(&life->mix, context, 25);
 	sim_barriers_shape(context, life, plan, &shape);
 	life_run(context, life, &shape, &random);
 	free(life);

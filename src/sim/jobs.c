@@ -78,6 +78,8 @@ static void replay_print(const struct sim_options *options, const struct sim_rep
 		fprintf(stderr, " --length %u", options->length);
 	if (options->kind != SIM_OPS)
 		fprintf(stderr, " --states %llu", (unsigned long long)options->states);
+	if (options->mix != SIM_MIX)
+		fprintf(stderr, " --mix %u", options->mix);
 	if (options->barriers_off)
 		fprintf(stderr, " --barriers-off %u", options->barriers_off);
 	fputc('\n', stderr);

@@ -32,6 +32,8 @@ static const char usage_text[] =
 	"  --jobs N           processes (default: one per core)\n"
 	"  --states N         crash states per seed, at most; 0: all of them (default 300)\n"
 	"  --length N         operations of a short run (default 2)\n"
+	"  --mix N            which operations there are (default 2); 1: without guests' copies\n"
+	"                     and trims of the pool, as seeds were before there were any\n"
 	"  --barriers-off N   leave out these (enum pool_barrier), to see them missed\n"
 	"  --hang-seconds N   a seed that does not move so long hangs (default 120)\n"
 	"  --json             one JSON object for each kind\n"
@@ -48,6 +50,7 @@ enum option_id {
 	OPTION_JOBS,
 	OPTION_STATES,
 	OPTION_LENGTH,
+	OPTION_MIX,
 	OPTION_BARRIERS,
 	OPTION_HANG,
 	OPTION_JSON,
@@ -63,6 +66,7 @@ static const struct option long_options[] = {
 	{"jobs", required_argument, NULL, OPTION_JOBS},
 	{"states", required_argument, NULL, OPTION_STATES},
 	{"length", required_argument, NULL, OPTION_LENGTH},
+	{"mix", required_argument, NULL, OPTION_MIX},
 	{"barriers-off", required_argument, NULL, OPTION_BARRIERS},
 	{"hang-seconds", required_argument, NULL, OPTION_HANG},
 	{"json", no_argument, NULL, OPTION_JSON},
@@ -108,6 +112,9 @@ static void option_take(struct sim_options *o, int id)
 		return;
 	case OPTION_LENGTH:
 		o->length = (unsigned)MAX(number(optarg, 4), UINT64_C(1));
+		return;
+	case OPTION_MIX:
+		o->mix = (unsigned)MAX(number(optarg, SIM_MIX), UINT64_C(1));
 		return;
 	case OPTION_BARRIERS:
 		o->barriers_off = (unsigned)number(optarg, UINT32_MAX);
@@ -171,8 +178,12 @@ static const unsigned shares[SIM_KINDS] = {
 
 int main(int argc, char **argv)
 {
-	struct sim_options options = {
-		.seed = 1, .states = 300, .length = 2, .hang_seconds = 120, .seeds = UINT64_MAX};
+	struct sim_options options = {.seed = 1,
+				      .states = 300,
+				      .mix = SIM_MIX,
+				      .length = 2,
+				      .hang_seconds = 120,
+				      .seeds = UINT64_MAX};
 	const double begin = now_s();
 	bool good = true;
 	int id;

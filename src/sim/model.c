@@ -7,33 +7,7 @@
 
 #include <quoin/base_assert.h>
 
-#include "model.h"
-
-/* --- Data ------------------------------------------------------------------------------------ */
-
-void sector_fill(uint64_t data[SECTOR / 8], uint32_t value, uint32_t sector)
-{
-	const uint64_t first = (uint64_t)value << 32 | sector;
-
-	if (value == 0) {
-		memset(data, 0, SECTOR);
-		return;
-	}
-	for (unsigned i = 0; i < SECTOR / 8; i++)
-		data[i] = first + first * i * UINT64_C(0x9e3779b97f4a7c15);
-}
-
-bool sector_value(const uint64_t data[SECTOR / 8], uint32_t sector, uint32_t *ret_value)
-{
-	const uint64_t first = data[0];
-	const uint64_t step = first * UINT64_C(0x9e3779b97f4a7c15);
-	uint64_t wrong = 0;
-
-	for (unsigned i = 0; i < SECTOR / 8; i++)
-		wrong |= data[i] ^ (first + step * i);
-	*ret_value = (uint32_t)(first >> 32);
-	return wrong == 0 && (first == 0 || ((uint32_t)first == sector && *ret_value != 0));
-}
+#include "model_private.h"
 
 /* --- Candidates ------------------------------------------------------------------------------ */
 
@@ -83,9 +57,9 @@ static bool hides(const struct model *m, uint32_t x, uint32_t w)
 }
 
 /* Some candidate that had ended at `by` (or is durable, for 0) hides it. */
-static bool hidden(const struct model *m, uint32_t list, uint32_t w, uint64_t by)
+bool write_hidden(const struct model *m, uint32_t cell, uint32_t w, uint64_t by)
 {
-	for (uint32_t n = list & ~CELL_LIST; n != 0; n = m->nodes[n].next) {
+	for (uint32_t n = cell & CELL_LIST ? cell & ~CELL_LIST : 0; n != 0; n = m->nodes[n].next) {
 		const struct model_write *x = &m->writes[m->nodes[n].write];
 		const bool counts = by == 0 ? x->durable : x->end != 0 && x->end < by;
 
@@ -104,7 +78,7 @@ static void prune(struct model *m, uint32_t *cell, uint64_t by)
 	if (!(*cell & CELL_LIST) || (by == 0 && m->readers > 0))
 		return;
 	for (uint32_t n = *cell & ~CELL_LIST; n != 0; n = m->nodes[n].next) {
-		if (hidden(m, *cell, m->nodes[n].write, by))
+		if (write_hidden(m, *cell, m->nodes[n].write, by))
 			continue;
 		only = m->nodes[n].write;
 		kept = node_new(m, only, kept);
@@ -119,41 +93,49 @@ static void prune(struct model *m, uint32_t *cell, uint64_t by)
 	*cell = only;
 }
 
-static uint32_t value_of(const struct model *m, uint32_t write)
+static uint64_t value_of(const struct model *m, uint32_t write, uint32_t sector)
 {
-	return m->writes[write].zero ? 0 : write;
+	const struct model_write *w = &m->writes[write];
+
+	return w->zero ? 0 : (uint64_t)w->root << 32 | (uint32_t)(sector - w->shift);
 }
 
-bool model_may_read(const struct model *m, uint32_t cell, uint32_t value, uint64_t begin)
+bool model_may_read(const struct model *m, const struct model_seen *seen, uint64_t begin)
 {
-	if (!(cell & CELL_LIST))
-		return value_of(m, cell) == value;
-	for (uint32_t n = cell & ~CELL_LIST; n != 0; n = m->nodes[n].next) {
-		if (value_of(m, m->nodes[n].write) == value &&
-		    !hidden(m, cell, m->nodes[n].write, begin))
+	if (!(seen->cell & CELL_LIST))
+		return value_of(m, seen->cell, seen->sector) == seen->value;
+	for (uint32_t n = seen->cell & ~CELL_LIST; n != 0; n = m->nodes[n].next) {
+		const uint32_t w = m->nodes[n].write;
+
+		if (value_of(m, w, seen->sector) == seen->value &&
+		    !write_hidden(m, seen->cell, w, begin))
 			return true;
 	}
 	return false;
 }
 
-bool model_may_be(const struct model *m, uint32_t cell, uint32_t value)
+bool model_may_be(const struct model *m, const struct model_seen *seen)
 {
-	return model_may_read(m, cell, value, 1);
+	return model_may_read(m, seen, 1);
 }
 
-bool model_may_survive(const struct model *m, uint32_t cell, uint32_t value)
+bool model_may_survive(const struct model *m, const struct model_seen *seen)
 {
-	return model_may_read(m, cell, value, 0);
+	return model_may_read(m, seen, 0);
 }
 
-bool model_may_survive_beside(const struct model *m, uint32_t cell, uint32_t value, uint32_t beside)
+bool model_may_survive_beside(const struct model *m, const struct model_seen *seen, uint32_t beside)
 {
+	const uint32_t cell = seen->cell;
+
 	if (!(cell & CELL_LIST))
-		return value_of(m, cell) == value && (cell == beside || !hides(m, beside, cell));
+		return value_of(m, cell, seen->sector) == seen->value &&
+		       (cell == beside || !hides(m, beside, cell));
 	for (uint32_t n = cell & ~CELL_LIST; n != 0; n = m->nodes[n].next) {
 		const uint32_t w = m->nodes[n].write;
 
-		if (value_of(m, w) == value && (w == beside || !hides(m, beside, w)))
+		if (value_of(m, w, seen->sector) == seen->value &&
+		    (w == beside || !hides(m, beside, w)))
 			return true;
 	}
 	return false;
@@ -163,23 +145,19 @@ void model_crashed(struct model *m)
 {
 	m->tick++;
 	m->readers = 0;
+	memset(m->copies, 0, sizeof(m->copies));
 	for (uint32_t i = 0; i < m->write_count; i++) {
 		if (m->writes[i].end == 0)
 			m->writes[i].end = m->tick;
 	}
 }
 
-uint32_t model_value(const struct model *m, uint32_t cell)
-{
-	return value_of(m, cell & CELL_LIST ? m->nodes[cell & ~CELL_LIST].write : cell);
-}
-
 static int write_describe(const struct model *m, uint32_t write, char *text, size_t size)
 {
 	const struct model_write *w = &m->writes[write];
 
-	return snprintf(text, size, " %u%s [%u+%u] %llu..%llu%s%s%s", write, w->zero ? "z" : "",
-			w->first, w->count, (unsigned long long)w->begin,
+	return snprintf(text, size, " %u%s%s [%u+%u] %llu..%llu%s%s%s", w->root, w->zero ? "z" : "",
+			w->copy ? " copied" : "", w->first, w->count, (unsigned long long)w->begin,
 			(unsigned long long)w->end, w->fua ? " fua" : "",
 			w->failed ? " failed" : "", w->durable ? " durable" : "");
 }
@@ -197,19 +175,19 @@ void model_describe(const struct model *m, uint32_t cell, char *text, size_t siz
 		at += (size_t)write_describe(m, m->nodes[n].write, text + at, size - at);
 }
 
-void model_settle(struct model *m, struct cells *cells, uint32_t sector, uint32_t value)
+void model_settle(struct model *m, struct cells *cells, uint32_t sector, uint64_t value)
 {
 	const uint32_t cell = cells->cell[sector];
-	uint32_t write = value;
+	uint32_t write = 0;
 	unsigned zeroes = 0;
 
 	if (!(cell & CELL_LIST))
 		return;
-	for (uint32_t n = cell & ~CELL_LIST; value == 0 && n != 0; n = m->nodes[n].next) {
-		if (!m->writes[m->nodes[n].write].zero)
+	for (uint32_t n = cell & ~CELL_LIST; n != 0; n = m->nodes[n].next) {
+		if (value_of(m, m->nodes[n].write, sector) != value)
 			continue;
 		write = MAX(write, m->nodes[n].write);
-		zeroes++;
+		zeroes += value == 0;
 	}
 	m->vague += zeroes > 1;
 	nodes_free(m, cell);
@@ -302,9 +280,10 @@ void model_blocks(const struct model *m, const struct cells *cells, uint64_t *re
 			certain |= !(cell & CELL_LIST) && !m->writes[cell].zero;
 			maybe |= cell != cells->cell[at] || cell & CELL_LIST;
 		}
-		/* One write of zeroes over all of it is a hole; in parts they may be data. */
+		/* One write of zeroes over all of it is a hole; in parts they may be data, and are
+		 * copied as such. */
 		maybe |= !(cells->cell[at] & CELL_LIST) && cells->cell[at] != 0 &&
-			 !(first->zero && first->first <= at &&
+			 !(first->zero && first->copy == 0 && first->first <= at &&
 			   first->first + first->count >= at + BLOCK_SECTORS);
 		*ret_least += certain;
 		*ret_most += certain || maybe;
@@ -378,8 +357,9 @@ static void cells_write(struct model *m, struct cells *cells, uint32_t write)
 		candidate_add(m, &cells->cell[i], write);
 }
 
-static uint32_t write_begin(struct model *m, const struct model_event *event)
+uint32_t write_new(struct model *m, const struct model_write *like)
 {
+	const struct model_write copy = *like; /* it may be one of those that move */
 	const uint32_t write = m->write_count++;
 
 	if (write == m->write_room) {
@@ -387,33 +367,58 @@ static uint32_t write_begin(struct model *m, const struct model_event *event)
 		m->writes = realloc(m->writes, m->write_room * sizeof(*m->writes));
 		ASSERT(m->writes != NULL);
 	}
-	m->writes[write] = (struct model_write){
-		.begin = m->tick,
-		.first = event->first,
-		.count = event->count,
-		.zero = event->zero,
-		.fua = event->fua,
-	};
-	cells_write(m, &m->volumes[event->volume].cells, write);
+	m->writes[write] = copy;
+	return write;
+}
+
+/* From now on; and by copies under way. */
+void write_shows(struct model *m, unsigned volume, uint32_t write)
+{
+	cells_write(m, &m->volumes[volume].cells, write);
 	for (unsigned i = 0; m->verb.kind == VERB_SNAPSHOT && i < m->verb.count; i++) {
-		if (m->verb.volume[i] == event->volume)
+		if (m->verb.volume[i] == volume)
 			cells_write(m, &m->cut[i], write);
 	}
+	for (unsigned i = 0; i < MODEL_COPIES; i++) {
+		if (m->copies[i].write != 0 && m->copies[i].volume == volume)
+			copy_follow(m, &m->copies[i], write);
+	}
+}
+
+static uint32_t write_begin(struct model *m, const struct model_event *event)
+{
+	uint32_t write;
+
+	if (event->copy)
+		return copy_begin(m, event);
+	write = write_new(m, &(struct model_write){.begin = m->tick,
+						   .first = event->first,
+						   .count = event->count,
+						   .root = m->write_count,
+						   .zero = event->zero,
+						   .fua = event->fua});
+	write_shows(m, event->volume, write);
 	return write;
+}
+
+void cells_prune(struct model *m, struct cells *cells, const struct model_write *w)
+{
+	for (uint32_t i = w->first; i < w->first + w->count && i < cells->count; i++)
+		prune(m, &cells->cell[i], 0);
 }
 
 static void write_end(struct model *m, const struct model_event *event)
 {
 	struct model_write *w = &m->writes[event->write];
-	struct cells *cells = &m->volumes[event->volume].cells;
 
+	if (copy_end(m, event->write, event->result))
+		return;
 	w->end = m->tick;
 	w->failed = event->result < 0;
 	if (w->failed || !w->fua)
 		return;
 	w->durable = true;
-	for (uint32_t i = w->first; i < w->first + w->count && i < cells->count; i++)
-		prune(m, &cells->cell[i], 0);
+	cells_prune(m, &m->volumes[event->volume].cells, w);
 }
 
 static void verb_end(struct model *m, int result)

@@ -4,28 +4,41 @@
  * there. Fed with events, each at its time; the same events make the same model, so a model of any
  * moment of a run can be made again from the record of its events.
  *
- * A write is known by its number; its data are made of that number and of the sector. Write 0 are
- * the zeroes of the beginning. Of two writes of one sector the second is certain to hide the first
- * only when it began after the first had ended. After a crash those may be seen that no durable
- * write hides; by a read, those that no write hides that had ended when the read began. What
- * neither can see any more is dropped.
+ * A write is known by its number; its data are made of that number and of the sector, and say so
+ * wherever they are copied to: both together are the value of a sector. Write 0 are the zeroes of
+ * the beginning. A copy of a guest's is one write for each write whose data it may have found. Of
+ * two writes of one sector the second is certain to hide the first only when it began after the
+ * first had ended. After a crash those may be seen that no durable write hides; by a read, those
+ * that no write hides that had ended when the read began. What neither can see any more is dropped.
  */
 #ifndef SIM_MODEL_H
 #define SIM_MODEL_H
 
 #include <quoin/base.h>
 
-#define SECTOR 512U
+#include "value.h"
+
 #define BLOCK_SECTORS 8U
 #define MODEL_VOLUMES 6
 #define MODEL_SNAPSHOTS 8
 #define MODEL_NAME 32
 #define MODEL_GROUP 3
+#define MODEL_COPIES 8 /* under way at a time; no newer one goes over an older one's source */
 
 struct model_write {
 	uint64_t begin, end; /* ticks; end 0: under way */
 	uint32_t first, count;
+	uint32_t root;	/* the write that made the data; its own number, unless it is a copy */
+	uint32_t shift; /* sectors from where that put them, modulo 2^32 */
+	uint32_t copy;	/* the copy it is a part of; 0: none */
 	bool zero, fua, failed, durable;
+};
+
+/* A copy under way. Its sectors may be what the source's are now, or will be. */
+struct model_copy {
+	uint32_t write; /* its number; no data are of it; 0: none */
+	unsigned volume;
+	uint32_t from, first, count;
 };
 
 /* Of one volume or snapshot: a write's number, or CELL_LIST and the index of a node. */
@@ -103,11 +116,12 @@ struct model_event {
 	unsigned volume;
 	uint32_t write; /* number; of its end */
 	uint32_t first, count;
-	bool zero, fua;
+	uint32_t from; /* sector: of a copy */
+	bool zero, fua, copy;
 	int result;
 	uint64_t begin; /* tick, of a flush */
 	struct model_verb verb;
-	uint32_t *values; /* of a snapshot that was seen: the journal's */
+	uint64_t *values; /* of a snapshot that was seen: the journal's */
 };
 
 struct model {
@@ -118,8 +132,10 @@ struct model {
 	struct model_node *nodes; /* 0 is not used */
 	uint32_t node_count, node_room, node_free;
 	bool destroyed;	  /* something was: it may be on its way out still */
+	bool copied;	  /* something was, to another place */
 	unsigned readers; /* reads under way: candidates stay */
 	uint32_t vague;	  /* sectors of which it does not show whose zeroes they hold */
+	struct model_copy copies[MODEL_COPIES];
 	struct model_volume volumes[MODEL_VOLUMES];
 	struct model_verb verb;	       /* under way, or of an unknown end */
 	struct cells cut[MODEL_GROUP]; /* what its snapshots may hold */
@@ -142,24 +158,27 @@ void model_verb_forget(struct model *model);
 /* The snapshots that are in a rollback's way are gone, the content is as it was. */
 void model_rollback_half(struct model *model);
 
-/* The value (0: zeroes, else the write's number) may be read by who began at the tick. */
-bool model_may_read(const struct model *model, uint32_t cell, uint32_t value, uint64_t begin);
+/* What is at a place of some volume. */
+struct model_seen {
+	uint32_t cell, sector;
+	uint64_t value;
+};
 
-/* Of a snapshot: the value may be what was there when it was made. */
-bool model_may_be(const struct model *model, uint32_t cell, uint32_t value);
+/* It may be read by who began at the tick. */
+bool model_may_read(const struct model *model, const struct model_seen *seen, uint64_t begin);
 
-/* The value may be there after a crash. */
-bool model_may_survive(const struct model *model, uint32_t cell, uint32_t value);
+/* Of a snapshot: it may be what was there when it was made. */
+bool model_may_be(const struct model *model, const struct model_seen *seen);
+
+/* It may be there after a crash. */
+bool model_may_survive(const struct model *model, const struct model_seen *seen);
 
 /* The same, in a block of which other parts are write `beside`'s, which covers it all. */
-bool model_may_survive_beside(const struct model *model, uint32_t cell, uint32_t value,
+bool model_may_survive_beside(const struct model *model, const struct model_seen *seen,
 			      uint32_t beside);
 
 /* It was seen and nothing else is true any more. */
-void model_settle(struct model *model, struct cells *cells, uint32_t sector, uint32_t value);
-
-/* Any one of them, when there may be more. */
-uint32_t model_value(const struct model *model, uint32_t cell);
+void model_settle(struct model *model, struct cells *cells, uint32_t sector, uint64_t value);
 
 /* The candidates in words. */
 void model_describe(const struct model *model, uint32_t cell, char *text, size_t size);
@@ -171,20 +190,5 @@ unsigned model_clones(const struct model *model, uint64_t snapshot_id);
 /* Blocks that are certain to take space in the cells, and those that may. */
 void model_blocks(const struct model *model, const struct cells *cells, uint64_t *ret_least,
 		  uint64_t *ret_most);
-
-/* For model_verb.c. */
-void cells_resize(struct model *model, struct cells *cells, uint32_t count);
-void cells_copy(struct model *model, struct cells *to, const struct cells *from, uint64_t begin);
-void cells_copy_part(struct model *model, struct cells *to, const struct cells *from,
-		     const struct model_verb *verb);
-void cells_free(struct model *model, struct cells *cells);
-void model_verb_begin(struct model *model, const struct model_verb *verb);
-void model_flushed(struct model *model, struct cells *cells, uint64_t begin);
-
-/* The data of a sector. */
-void sector_fill(uint64_t data[SECTOR / 8], uint32_t value, uint32_t sector);
-
-/* False: they are of no write to this sector. */
-bool sector_value(const uint64_t data[SECTOR / 8], uint32_t sector, uint32_t *ret_value);
 
 #endif

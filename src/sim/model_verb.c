@@ -5,7 +5,7 @@
 
 #include <quoin/base_assert.h>
 
-#include "model.h"
+#include "model_private.h"
 
 int model_volume_find(const struct model *m, const char *name)
 {

@@ -311,8 +311,7 @@ static void kind_pick(struct ops *o, struct random *random, struct world_shape *
 		o->mix.weight[WORK_SET] = 10;
 	if (random_chance(random, 1, 3))
 		o->mix.write_max = 64;
-	if (work_copies(o->context->seed))
-		o->mix.weight[WORK_COPY] = 25;
+	work_mix_add(&o->mix, o->context, 25);
 	if (o->kind == OPS_FULL) {
 		shape->drive_bytes = 32 * MiB;
 		o->mix.sectors_max = 32768;

@@ -38,6 +38,8 @@ void sim_report_add(struct sim_report *total, const struct sim_report *part)
 	total->states += part->states;
 	total->imports += part->imports;
 	total->faults += part->faults;
+	total->copies += part->copies;
+	total->trims += part->trims;
 	if (part->failure[0] != '\0')
 		snprintf(total->failure, sizeof(total->failure), "%s", part->failure);
 }
@@ -48,17 +50,19 @@ void sim_report_print(const struct sim_options *options, const struct sim_report
 	if (options->json)
 		printf("{\"kind\": \"%s\", \"seconds\": %.1f, \"seeds\": %llu, \"ops\": %llu, "
 		       "\"checks\": %llu, \"cuts\": %llu, \"states\": %llu, \"imports\": %llu, "
-		       "\"faults\": %llu}\n",
+		       "\"faults\": %llu, \"copies\": %llu, \"trims\": %llu}\n",
 		       sim_kind_name(total->kind), seconds, (unsigned long long)total->seeds,
 		       (unsigned long long)total->ops, (unsigned long long)total->checks,
 		       (unsigned long long)total->cuts, (unsigned long long)total->states,
-		       (unsigned long long)total->imports, (unsigned long long)total->faults);
+		       (unsigned long long)total->imports, (unsigned long long)total->faults,
+		       (unsigned long long)total->copies, (unsigned long long)total->trims);
 	else
 		printf("%-8s %7.1f s  %llu seeds, %llu operations, %llu checks, %llu cuts, "
-		       "%llu crash states, %llu imports, %llu faults\n",
+		       "%llu crash states, %llu imports, %llu faults, %llu copies, %llu trims\n",
 		       sim_kind_name(total->kind), seconds, (unsigned long long)total->seeds,
 		       (unsigned long long)total->ops, (unsigned long long)total->checks,
 		       (unsigned long long)total->cuts, (unsigned long long)total->states,
-		       (unsigned long long)total->imports, (unsigned long long)total->faults);
+		       (unsigned long long)total->imports, (unsigned long long)total->faults,
+		       (unsigned long long)total->copies, (unsigned long long)total->trims);
 	fflush(stdout);
 }

@@ -13,7 +13,7 @@
 
 #define WIDE 64 /* sectors; a discard of more blocks than that is a range, not points */
 
-enum template_kind { TEMPLATE_REQUEST, TEMPLATE_VERB };
+enum template_kind { TEMPLATE_REQUEST, TEMPLATE_VERB, TEMPLATE_COPY, TEMPLATE_TRIM };
 
 struct template
 {
@@ -21,8 +21,8 @@ struct template
 	enum work_op op; /* of a request */
 	uint32_t first, count;
 	enum model_verb_kind verb;
-	uint32_t sectors;
-	bool drained; /* what came before has ended */
+	uint32_t sectors; /* of a copy: where it goes */
+	bool drained;	  /* what came before has ended */
 };
 
 static const struct template templates[] = {
@@ -52,19 +52,31 @@ static const struct template templates[] = {
 	{TEMPLATE_VERB, 0, 0, 0, VERB_RESIZE, 12 * WIDE, true},
 	{TEMPLATE_VERB, 0, 0, 0, VERB_CREATE, 64, true},
 	{TEMPLATE_VERB, 0, 0, 0, VERB_DESTROY, 0, true},
+	/* Since the second mix. */
+	{TEMPLATE_COPY, 0, 0, 40, 0, 128, true},
+	{TEMPLATE_COPY, 0, 128, 64, 0, 0, false},
+	{TEMPLATE_COPY, 0, 0, 40, 0, 64, false},
+	{TEMPLATE_TRIM, 0, 0, 0, 0, 0, false},
 };
+#define TEMPLATES_FIRST 26 /* of the first mix */
 
 struct sequence {
 	uint64_t number;
 	unsigned length;
+	uint64_t templates;
 };
 
-uint64_t sim_short_count(unsigned length)
+static uint64_t template_count(const struct sim_options *options)
+{
+	return options->mix < 2 ? TEMPLATES_FIRST : ARRAY_SIZE(templates);
+}
+
+uint64_t sim_short_count(const struct sim_options *options)
 {
 	uint64_t count = 1;
 
-	for (unsigned i = 0; i < length; i++)
-		count *= ARRAY_SIZE(templates);
+	for (unsigned i = 0; i < options->length; i++)
+		count *= template_count(options);
 	return count;
 }
 
@@ -140,6 +152,17 @@ static void request_do(struct work *work, const struct template *t)
 			    MIN(t->count, sectors - t->first));
 }
 
+static void copy_do(struct work *work, const struct template *t)
+{
+	const int volume = first_volume(work->model);
+
+	if (t->drained)
+		work_drain(work);
+	if (volume >= 0 &&
+	    MAX(t->first, t->sectors) + t->count <= work->model->volumes[volume].cells.count)
+		work_copy(work, (unsigned)volume, t->first, t->sectors, t->count);
+}
+
 static void script(struct life *life)
 {
 	const struct sequence *sequence = life->script_data;
@@ -147,11 +170,15 @@ static void script(struct life *life)
 
 	life->work->depth = WORK_SLOTS;
 	for (unsigned i = 0; i < sequence->length; i++) {
-		const struct template *t = &templates[number % ARRAY_SIZE(templates)];
+		const struct template *t = &templates[number % sequence->templates];
 
-		number /= ARRAY_SIZE(templates);
+		number /= sequence->templates;
 		if (t->kind == TEMPLATE_VERB)
 			verb_do(life->work, t);
+		else if (t->kind == TEMPLATE_COPY)
+			copy_do(life->work, t);
+		else if (t->kind == TEMPLATE_TRIM)
+			work_pool_trim(life->work);
 		else
 			request_do(life->work, t);
 	}
@@ -178,12 +205,13 @@ void sim_short_run(const struct sim_context *context)
 {
 	const struct crash_plan plan = {
 		.states = context->options->states, .read_only_percent = 20, .depth = 1};
-	const unsigned length = context->options->length;
-	struct sequence sequence = {(context->seed - 1) % sim_short_count(length), length};
+	const uint64_t count = sim_short_count(context->options);
+	struct sequence sequence = {(context->seed - 1) % count, context->options->length,
+				    template_count(context->options)};
 	struct life life = {
 		.plan = &plan, .script = script, .script_data = &sequence, .past = past};
 	/* Seeds beyond the last sequence begin again, on a mirror. */
-	const bool mirror = (context->seed - 1) / sim_short_count(length) % 2 == 1;
+	const bool mirror = (context->seed - 1) / count % 2 == 1;
 	const struct world_shape shape = {
 		.drives = mirror ? 2 : 1,
 		.mirrored = mirror,

@@ -3,10 +3,10 @@
  * The simulation campaign from inside: what is asked of a run, and what a run tells.
  *
  *   main.c, jobs.c  options; processes, and the failures they report    report.c  counters
- *   world.c         a pool on simulated drives                          model.c   what it must hold
+ *   world.c         a pool on simulated drives                          model*.c  what it must hold
  *   work.c, verbs.c requests and verbs on both                          check.c   one against other
  *   ops.c, crash.c, crash_seeds.c, short.c, sweep.c, barriers.c  the kinds of campaign
- *   refuse.c        memory that is refused
+ *   refuse.c        memory that is refused                              value.c   data of sectors
  *
  * A run is one seed of one kind. It ends, or says why the seed failed and ends its process: nothing
  * is unwound, so that no check needs a way back. Everything is a function of the seed.
@@ -29,6 +29,7 @@ enum sim_kind {
 };
 
 #define SIM_FAILURE_TEXT 1000
+#define SIM_MIX 2 /* 1: without copies of guests and trims of the pool */
 
 /* One process's, in memory shared with the one that started it. */
 struct sim_report {
@@ -36,6 +37,7 @@ struct sim_report {
 	_Atomic uint64_t seed;	   /* that runs now */
 	_Atomic uint64_t progress; /* moves while it lives */
 	uint64_t seeds, ops, checks, cuts, states, imports, faults;
+	uint64_t copies, trims; /* of guests, by reference; of the pool, begun or given up */
 	char failure[SIM_FAILURE_TEXT];
 };
 
@@ -50,6 +52,7 @@ struct sim_options {
 	double seconds;
 	unsigned jobs;
 	uint64_t states;       /* crash states of one seed */
+	unsigned mix;	       /* which operations there are: SIM_MIX, or an older one */
 	unsigned barriers_off; /* enum pool_barrier */
 	unsigned length;       /* of short runs */
 	unsigned hang_seconds;
@@ -70,7 +73,7 @@ void sim_double_run(const struct sim_context *context);
 void sim_sweep_run(const struct sim_context *context);
 
 /* How many sequences of operations there are. */
-uint64_t sim_short_count(unsigned length);
+uint64_t sim_short_count(const struct sim_options *options);
 
 /* The seed failed: says so in the report and ends the process. */
 NO_RETURN void sim_fail(const struct sim_context *context, const char *format, ...)

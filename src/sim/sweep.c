@@ -97,8 +97,7 @@ static void work_through(struct sweep *s)
 {
 	struct work_mix mix = sweep_mix;
 
-	if (work_copies(s->context->seed))
-		mix.weight[WORK_COPY] = 15;
+	work_mix_add(&mix, s->context, 15);
 	for (unsigned i = 0; i < 30 && !work_failing(s->work) && !s->work->half; i++) {
 		if (work_volume_pick(s->work) < 0)
 			work_verb_step(s->work, &mix, WORK_CREATE);

@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include <quoin/base_assert.h>
+#include <quoin/base_math.h>
+#include <quoin/pool_trim.h>
 
 #include "check.h"
 #include "refuse.h"
@@ -40,7 +42,10 @@ static void event_tell(const struct work *work, const struct model_event *e)
 
 	fprintf(stderr, "%llu (clock %llu) %s: volume %u", (unsigned long long)e->tick,
 		(unsigned long long)e->clock, kinds[e->kind], e->volume);
-	if (e->kind == EVENT_WRITE)
+	if (e->kind == EVENT_WRITE && e->copy)
+		fprintf(stderr, " %u [%u+%u] copied from %u\n", m->write_count, e->first, e->count,
+			e->from);
+	else if (e->kind == EVENT_WRITE)
 		fprintf(stderr, " %u [%u+%u]%s%s\n", m->write_count, e->first, e->count,
 			e->zero ? " zero" : "", e->fua ? " fua" : "");
 	else if (e->kind == EVENT_VERB)
@@ -97,19 +102,19 @@ static void read_check(struct work_slot *slot)
 	char text[CHECK_TEXT];
 
 	for (uint32_t i = 0; i < slot->count; i++) {
-		const uint32_t sector = slot->first + i;
-		uint32_t value;
+		struct model_seen seen = {.sector = slot->first + i};
 
-		if (!sector_value((const uint64_t *)(void *)(slot->data + i * SECTOR), sector,
-				  &value))
+		if (!sector_value((const uint64_t *)(void *)(slot->data + i * SECTOR), &seen.value))
 			sim_fail(work->world->context, "%s: sector %u reads as garbage",
-				 volume->name, sector);
-		if (model_may_read(work->model, volume->cells.cell[sector], value, slot->begin))
+				 volume->name, seen.sector);
+		seen.cell = volume->cells.cell[seen.sector];
+		if (model_may_read(work->model, &seen, slot->begin))
 			continue;
-		model_describe(work->model, volume->cells.cell[sector], text, sizeof(text));
+		model_describe(work->model, seen.cell, text, sizeof(text));
 		sim_fail(work->world->context,
-			 "%s: sector %u reads as write %u, not%s (since %llu)", volume->name,
-			 sector, value, text, (unsigned long long)slot->begin);
+			 "%s: sector %u reads as write %u of sector %u, not%s (since %llu)",
+			 volume->name, seen.sector, value_write(seen.value),
+			 value_sector(seen.value), text, (unsigned long long)slot->begin);
 	}
 	work->world->context->report->checks++;
 }
@@ -120,9 +125,16 @@ static void result_check(struct work_slot *slot, int result)
 	const struct sim_context *context = work->world->context;
 	const enum block_op op = slot->request.op;
 
+	context->report->copies += op == BLOCK_COPY && result == 0;
 	if (result == 0 || work_failing(work) || (work->beyond && result == -EIO))
 		return;
-	if (op != BLOCK_READ && op != BLOCK_FLUSH && (result == -ENOSPC || result == -EDQUOT)) {
+	if (op == BLOCK_COPY && result == -EOPNOTSUPP) {
+		work->owed[slot - work->slots] =
+			(struct work_owed){slot->volume, slot->first, slot->count};
+		return;
+	}
+	if (op != BLOCK_READ && op != BLOCK_FLUSH && op != BLOCK_COPY &&
+	    (result == -ENOSPC || result == -EDQUOT)) {
 		if (result == -ENOSPC && !check_space_is_short(work))
 			sim_fail(context, "a write found no space, though most of it is free");
 		if (result == -EDQUOT && !work->limits)
@@ -208,14 +220,46 @@ static void data_make(struct work_slot *slot)
 }
 
 static const enum block_op op_of[WORK_OPS] = {
-	[WORK_WRITE] = BLOCK_WRITE,  [WORK_FUA] = BLOCK_WRITE,		 [WORK_READ] = BLOCK_READ,
-	[WORK_TRIM] = BLOCK_DISCARD, [WORK_ZEROES] = BLOCK_WRITE_ZEROES, [WORK_FLUSH] = BLOCK_FLUSH,
+	[WORK_WRITE] = BLOCK_WRITE,	    [WORK_FUA] = BLOCK_WRITE,
+	[WORK_READ] = BLOCK_READ,	    [WORK_TRIM] = BLOCK_DISCARD,
+	[WORK_ZEROES] = BLOCK_WRITE_ZEROES, [WORK_FLUSH] = BLOCK_FLUSH,
+	[WORK_GUEST_COPY] = BLOCK_COPY,
 };
+
+static void submit(struct work *work, enum work_op op, struct model_event *event)
+{
+	struct work_slot *slot = slot_take(work);
+	const unsigned volume = event->volume;
+	const uint32_t count = event->count;
+
+	slot->volume = volume;
+	slot->first = event->first;
+	slot->count = count;
+	slot->source =
+		(struct block_extent){(uint64_t)event->from * SECTOR, (uint64_t)count * SECTOR};
+	slot->request = (struct block_request){
+		.op = op_of[op],
+		.flags = op == WORK_FUA ? BLOCK_FUA : 0,
+		.offset = (uint64_t)slot->first * SECTOR,
+		.length_bytes = (uint64_t)count * SECTOR,
+		.sources = &slot->source,
+		.source_count = op == WORK_GUEST_COPY,
+		.done = request_ended,
+	};
+	slot->write = op == WORK_READ || op == WORK_FLUSH ? 0 : work_event(work, event);
+	work->model->readers += op == WORK_READ;
+	slot->begin = ++work->model->tick;
+	if (slot->request.op == BLOCK_READ || slot->request.op == BLOCK_WRITE)
+		data_make(slot);
+	work->world->context->report->ops++;
+	work_handle_open(work, volume);
+	block_submit(work->handles[volume].channel, &slot->request);
+	block_kick(work->handles[volume].channel);
+}
 
 void work_submit(struct work *work, unsigned volume, enum work_op op, uint32_t first,
 		 uint32_t count)
 {
-	struct work_slot *slot = slot_take(work);
 	struct model_event event = {
 		.kind = EVENT_WRITE,
 		.volume = volume,
@@ -225,25 +269,41 @@ void work_submit(struct work *work, unsigned volume, enum work_op op, uint32_t f
 		.fua = op == WORK_FUA,
 	};
 
-	slot->volume = volume;
-	slot->first = first;
-	slot->count = count;
-	slot->request = (struct block_request){
-		.op = op_of[op],
-		.flags = op == WORK_FUA ? BLOCK_FUA : 0,
-		.offset = (uint64_t)first * SECTOR,
-		.length_bytes = (uint64_t)count * SECTOR,
-		.done = request_ended,
-	};
-	slot->write = op == WORK_READ || op == WORK_FLUSH ? 0 : work_event(work, &event);
-	work->model->readers += op == WORK_READ;
-	slot->begin = ++work->model->tick;
-	if (slot->request.op == BLOCK_READ || slot->request.op == BLOCK_WRITE)
-		data_make(slot);
-	work->world->context->report->ops++;
-	work_handle_open(work, volume);
-	block_submit(work->handles[volume].channel, &slot->request);
-	block_kick(work->handles[volume].channel);
+	submit(work, op, &event);
+}
+
+/* Where copies go round in a circle, the model would have to tell too much apart. */
+#define COPIES_MAX 4
+static bool copy_waits(const struct work *work, unsigned volume, uint32_t to, uint32_t count)
+{
+	unsigned copies = 0;
+
+	for (unsigned i = 0; i < WORK_SLOTS; i++) {
+		const struct work_slot *slot = &work->slots[i];
+
+		if (!slot->busy || slot->request.op != BLOCK_COPY)
+			continue;
+		copies++;
+		if (slot->volume == volume &&
+		    ranges_overlap(slot->source.offset, slot->source.length_bytes,
+				   (uint64_t)to * SECTOR, (uint64_t)count * SECTOR))
+			return true;
+	}
+	return copies >= COPIES_MAX;
+}
+
+void work_copy(struct work *work, unsigned volume, uint32_t from, uint32_t to, uint32_t count)
+{
+	struct model_event event = {.kind = EVENT_WRITE,
+				    .volume = volume,
+				    .from = from,
+				    .first = to,
+				    .count = count,
+				    .copy = true};
+
+	if (copy_waits(work, volume, to, count))
+		work_drain(work);
+	submit(work, WORK_GUEST_COPY, &event);
 }
 
 /* --- Devices --------------------------------------------------------------------------------- */
@@ -301,9 +361,23 @@ int work_volume_pick(struct work *work)
 	}
 }
 
-bool work_copies(uint64_t seed)
+static bool half_of(uint64_t seed, unsigned bit)
 {
-	return (seed * UINT64_C(0x9e3779b97f4a7c15) >> 58 & 1) != 0;
+	return (seed * UINT64_C(0x9e3779b97f4a7c15) >> bit & 1) != 0;
+}
+
+void work_mix_add(struct work_mix *mix, const struct sim_context *context, unsigned weight)
+{
+	const struct sim_options *options = context->options;
+
+	if (half_of(context->seed, 58))
+		mix->weight[WORK_COPY] = weight;
+	if (options->mix < 2 || options->barriers_off != 0)
+		return;
+	if (half_of(context->seed, 57))
+		mix->weight[WORK_GUEST_COPY] = 2 * weight;
+	if (half_of(context->seed, 56))
+		mix->weight[WORK_POOL_TRIM] = weight / 3;
 }
 
 /* Often few, often whole blocks. */
@@ -341,6 +415,79 @@ static bool request_step(struct work *work, const struct work_mix *mix, enum wor
 	return true;
 }
 
+/* As a guest that copies by data then. Else all that may be there would be copied on and on. */
+static void owed_write(struct work *work)
+{
+	for (unsigned i = 0; i < WORK_SLOTS; i++) {
+		const struct work_owed owed = work->owed[i];
+		const struct model_volume *volume = &work->model->volumes[owed.volume];
+
+		work->owed[i].count = 0;
+		if (owed.count > 0 && volume->there &&
+		    owed.first + owed.count <= volume->cells.count)
+			work_submit(work, owed.volume, WORK_WRITE, owed.first, owed.count);
+	}
+}
+
+/* Of the one part of a volume to the other, whichever. */
+static bool copy_step(struct work *work)
+{
+	struct random *random = &work->world->random;
+	const int volume = work_volume_pick(work);
+	uint32_t blocks, count, low, high;
+	bool up;
+
+	if (volume < 0)
+		return false;
+	blocks = work->model->volumes[volume].cells.count / BLOCK_SECTORS;
+	if (blocks < 2)
+		return false;
+	count = 1 + (uint32_t)random_below(random, MIN(blocks / 2, WORK_TRANSFER / BLOCK_SECTORS));
+	low = (uint32_t)random_below(random, blocks - 2 * count + 1);
+	high = low + count + (uint32_t)random_below(random, blocks - 2 * count - low + 1);
+	up = random_chance(random, 1, 2);
+	/* Many changes since the last checkpoint make a copy dearer than it is worth. */
+	if (random_chance(random, 1, 4)) {
+		struct model_verb verb = {.kind = VERB_SYNC, .count = 1};
+
+		work_verb(work, &verb);
+	}
+	work_copy(work, (unsigned)volume, BLOCK_SECTORS * (up ? low : high),
+		  BLOCK_SECTORS * (up ? high : low), BLOCK_SECTORS * count);
+	return true;
+}
+
+static void trim_numbers(const struct work *work, const struct pool_trim_status *status)
+{
+	if (status->passed_bytes > status->total_bytes ||
+	    status->failed_bytes > status->trimmed_bytes ||
+	    (status->state == POOL_TRIM_DONE && status->passed_bytes < status->total_bytes))
+		sim_fail(work->world->context, "a trim of the pool has wrong numbers");
+}
+
+void work_pool_trim(struct work *work)
+{
+	const struct sim_context *context = work->world->context;
+	struct pool *pool = work->world->pool;
+	struct pool_trim_status status;
+	struct err err = {.code = 0};
+	int r;
+
+	if (work_failing(work))
+		return;
+	pool_trim_status(pool, &status);
+	trim_numbers(work, &status);
+	refuse_window(true);
+	r = status.state == POOL_TRIM_RUNNING ? pool_trim_stop(pool, &err)
+					      : pool_trim_start(pool, &err);
+	refuse_window(false);
+	/* Of drives that went away, none is left that would. */
+	if (r < 0 && !work_failing(work) && !(work->refusing && r == -ENOMEM) &&
+	    !(work->beyond && r == -ENOTSUP))
+		sim_fail(context, "a trim of the pool: %s", err.text);
+	context->report->trims += r == 0;
+}
+
 static bool other_step(struct work *work, enum work_op op)
 {
 	struct random *random = &work->world->random;
@@ -352,6 +499,9 @@ static bool other_step(struct work *work, enum work_op op)
 		if (volume < 0)
 			return false;
 		work_handle_close(work, (unsigned)volume);
+		return true;
+	case WORK_POOL_TRIM:
+		work_pool_trim(work);
 		return true;
 	case WORK_HISTORY:
 		return pool_history_add(work->world->pool, "something was done") == 0;
@@ -367,7 +517,7 @@ static bool op_step(struct work *work, const struct work_mix *mix, enum work_op 
 		return request_step(work, mix, op);
 	if (op <= WORK_SET || op == WORK_COPY)
 		return work_verb_step(work, mix, op);
-	return other_step(work, op);
+	return op == WORK_GUEST_COPY ? copy_step(work) : other_step(work, op);
 }
 
 void work_step(struct work *work, const struct work_mix *mix)
@@ -375,6 +525,7 @@ void work_step(struct work *work, const struct work_mix *mix)
 	unsigned total = 0;
 	uint64_t pick;
 
+	owed_write(work);
 	for (unsigned i = 0; i < WORK_OPS; i++)
 		total += mix->weight[i];
 	for (unsigned tries = 0; tries < 10; tries++) {

@@ -22,6 +22,7 @@ struct work_slot {
 	uint32_t write, first, count;
 	uint64_t begin;
 	struct iovec iov;
+	struct block_extent source; /* of a copy */
 	uint8_t *data;
 	uint32_t room; /* of data, sectors */
 };
@@ -29,6 +30,12 @@ struct work_slot {
 struct work_handle {
 	struct block_device *device;
 	struct block_channel *channel;
+};
+
+/* Where a copy went that could not be: its guest writes there. */
+struct work_owed {
+	unsigned volume;
+	uint32_t first, count; /* 0: nothing */
 };
 
 struct work {
@@ -39,6 +46,7 @@ struct work {
 	bool journaling;
 	struct work_slot slots[WORK_SLOTS];
 	unsigned busy, depth;
+	struct work_owed owed[WORK_SLOTS];
 	struct work_handle handles[MODEL_VOLUMES];
 	struct fiber *fiber;
 	unsigned names;	  /* made up so far */
@@ -75,7 +83,10 @@ enum work_op {
 	WORK_REOPEN,
 	WORK_HISTORY,
 	WORK_SLEEP,
-	WORK_COPY, /* the last, so that what is drawn for the others stays */
+	/* These came later; last, so that what is drawn for the others stays. */
+	WORK_COPY,	 /* of a volume or snapshot, by a verb */
+	WORK_GUEST_COPY, /* within a volume, by a request */
+	WORK_POOL_TRIM,
 	WORK_OPS,
 };
 
@@ -95,6 +106,12 @@ uint32_t work_event(struct work *work, struct model_event *event);
 /* [fiber] One request; waits for a free slot, not for its end. */
 void work_submit(struct work *work, unsigned volume, enum work_op op, uint32_t first,
 		 uint32_t count);
+
+/* [fiber] The same: a copy of `count` sectors, all in whole blocks. */
+void work_copy(struct work *work, unsigned volume, uint32_t from, uint32_t to, uint32_t count);
+
+/* [fiber] Begins a trim of the pool, or gives up that which is under way. */
+void work_pool_trim(struct work *work);
 
 /* [fiber] Waits for all. */
 void work_drain(struct work *work);
@@ -116,8 +133,11 @@ int work_verb(struct work *work, struct model_verb *verb);
 /* [fiber] For the steps of the kind: chooses what to do it on. False: not possible now. */
 bool work_verb_step(struct work *work, const struct work_mix *mix, enum work_op op);
 
-/* Half of all seeds copy by reference; which ones depends on nothing but the seed. */
-bool work_copies(uint64_t seed);
+/*
+ * What came later, each in half of all seeds; which ones depends on nothing but the seed. Copies
+ * have this weight.
+ */
+void work_mix_add(struct work_mix *mix, const struct sim_context *context, unsigned weight);
 
 int work_volume_pick(struct work *work);
 uint32_t work_sectors_pick(struct random *random, uint32_t max);

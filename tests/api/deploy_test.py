@@ -55,6 +55,7 @@ class Web:
                 self.send_header('Content-Length', str(web.claim or last + 1 - first))
                 self.end_headers()
                 if body:
+                    web.requests += 1
                     web.sent += last + 1 - first
                     self.send(data[first:last + 1])
                 return None
@@ -74,7 +75,7 @@ class Web:
                 self.send_header('Content-Length', '0')
                 self.end_headers()
 
-        self.ranges, self.etag, self.sent = True, '"1"', 0
+        self.ranges, self.etag, self.sent, self.requests = True, '"1"', 0, 0
         self.cut = None   # so many bytes, then the end
         self.claim = None  # what it says that there are
         self.gate = threading.Event()  # closed: it stalls

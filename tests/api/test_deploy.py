@@ -55,6 +55,19 @@ class Deploy(DeployTest):
         self.assertLess(web.sent, SIZE * 1.1)
         self.same(self.read(self.target()), raw)
 
+    def test_compressed_clusters_are_not_asked_for_one_by_one(self):
+        web = self.web()
+        raw, clusters = self.path('raw'), 128
+        with open(raw, 'wb') as file:
+            for _ in range(clusters):
+                file.write(self.random.randbytes(30000).ljust(65536, b'x'))
+        image = self.convert(raw, 'qcow2', '-c')
+        self.assertLess(os.path.getsize(image), 5 * MIB)
+        self.done('volume', 'deploy', 'tank/v', '--from', web.url('image.qcow2'), '--wait')
+        self.same(self.read(self.target()), raw)
+        self.assertLess(web.requests, clusters / 4)
+        self.assertLess(web.sent, os.path.getsize(image) * 1.1)
+
     def test_a_server_that_goes_and_comes_back(self):
         web = self.web()
         raw = self.raw()

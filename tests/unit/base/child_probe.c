@@ -127,6 +127,7 @@ int main(int argc, char **argv)
 	say("unshare", is_there(unshare(0)));
 	say("keys", is_there(syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID, 0, 0)));
 	say("bpf", is_there(syscall(SYS_bpf, -1, NULL, 0)));
+	say("remove-it", unlink(file) == 0);
 	say("local-socket", connect_works(AF_UNIX));
 	say("internet", connect_works(AF_INET));
 	return 0;

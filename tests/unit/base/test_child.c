@@ -341,18 +341,21 @@ static const struct {
 	{"mount", {"no", "no", "no"}},	   {"namespace", {"no", "no", "no"}},
 	{"unshare", {"no", "no", "no"}},   {"keys", {"no", "no", "no"}},
 	{"bpf", {"no", "no", "no"}},	   {"local-socket", {"no", "yes", "no"}},
-	{"internet", {"no", "no", "yes"}},
+	{"internet", {"no", "no", "yes"}}, {"remove-it", {"no", "no", "no"}},
 };
 
-static const char *probe_run(const struct child_sandbox *sandbox)
+/* With a file in that directory. */
+static const char *probe_run(const struct child_sandbox *sandbox, const char *directory)
 {
-	char name[] = "/tmp/quoin-child-XXXXXX";
-	const int fd = mkstemp(name);
+	char name[64];
+	int fd;
 	char script[512];
 	const char *text;
 	int status;
 	int r;
 
+	snprintf(name, sizeof(name), "%s/quoin-child-XXXXXX", directory);
+	fd = mkstemp(name);
 	assert_true(fd >= 0);
 	close(fd);
 	snprintf(script, sizeof(script), "exec %s %s", probe, name);
@@ -375,10 +378,10 @@ static void a_sandbox_keeps_its_child_in(void **state)
 {
 	static const enum child_sockets kinds[] = {CHILD_SOCKETS_NONE, CHILD_SOCKETS_LOCAL,
 						   CHILD_SOCKETS_INTERNET};
-	static const char *const free_to[] = {"write", "make", "signal-parent", "local-socket",
-					      "internet"};
+	static const char *const free_to[] = {"write",	      "make",	  "signal-parent",
+					      "local-socket", "internet", "remove-it"};
 	const char *missing = child_sandbox_missing();
-	const char *text = probe_run(NULL);
+	const char *text = probe_run(NULL, "/tmp");
 
 	/* Who is in none can do these, whoever we are. */
 	for (size_t i = 0; i < ARRAY_SIZE(free_to); i++)
@@ -389,12 +392,39 @@ static void a_sandbox_keeps_its_child_in(void **state)
 		const struct child_sandbox sandbox = {.sockets = kinds[kind],
 						      .needs_null = kind == 2};
 
-		text = probe_run(&sandbox);
+		text = probe_run(&sandbox, "/tmp");
 		for (size_t i = 0; i < ARRAY_SIZE(findings); i++)
 			if (!found(text, findings[i].name, findings[i].in[kind]))
 				fail_msg("kind %zu: %s is not %s:\n%s", kind, findings[i].name,
 					 findings[i].in[kind], text);
 	}
+}
+
+/* In its scratch directory it works with files, and nowhere else. */
+static void a_sandbox_with_a_scratch_directory(void **state)
+{
+	static const char *const works[] = {"write", "make", "remove-it"};
+	char scratch[] = "/tmp/quoin-scratch-XXXXXX";
+	const struct child_sandbox sandbox = {.scratch = scratch};
+	const char *text;
+	int status;
+	int r;
+
+	assert_non_null(mkdtemp(scratch));
+	if (child_sandbox_missing()) {
+		rmdir(scratch);
+		skip();
+	}
+	text = probe_run(&sandbox, scratch);
+	for (size_t i = 0; i < ARRAY_SIZE(works); i++)
+		assert_true(found(text, works[i], "yes"));
+	assert_true(found(text, "null", "no"));
+	text = probe_run(&sandbox, "/tmp");
+	for (size_t i = 0; i < ARRAY_SIZE(works); i++)
+		assert_true(found(text, works[i], "no"));
+	text = script_run("echo $TMPDIR", &sandbox, &r, &status);
+	assert_int_equal(strncmp(text, scratch, strlen(scratch)), 0);
+	assert_int_equal(rmdir(scratch), 0);
 }
 
 int main(int argc, char **argv)
@@ -411,6 +441,7 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_sandbox_has_few_capabilities),
 		cmocka_unit_test(a_sandbox_has_limits),
 		cmocka_unit_test(a_sandbox_keeps_its_child_in),
+		cmocka_unit_test(a_sandbox_with_a_scratch_directory),
 	};
 
 	if (argc != 2)

@@ -31,20 +31,27 @@ static bool chance(struct image_rig *rig, unsigned permille)
 	return random_chance(&rig->random, permille, 1000);
 }
 
-static int fake_answer(struct fake_source *fake)
+/* What the source does wrong with this request. */
+static bool mischance(struct image_rig *rig, uint64_t request, unsigned permille)
+{
+	return rig->plan.only == 0 ? chance(rig, permille)
+				   : rig->plan.only == request && permille > 0;
+}
+
+static int fake_answer(struct fake_source *fake, uint64_t request)
 {
 	struct image_rig *rig = fake->rig;
 	uint64_t wait_ns = 50 * NS_PER_US + random_below(&rig->random, NS_PER_MS);
 
-	if (chance(rig, rig->plan.stall))
+	if (mischance(rig, request, rig->plan.stall))
 		wait_ns = 20 * NS_PER_S;
 	for (; wait_ns > 0 && !fake->stopped; wait_ns -= MIN(wait_ns, 10 * NS_PER_MS))
 		fiber_sleep_ns(MIN(wait_ns, 10 * NS_PER_MS));
 	if (fake->stopped)
 		return -ECANCELED;
-	if (chance(rig, rig->plan.die))
+	if (mischance(rig, request, rig->plan.die))
 		fake->dead = true;
-	if (!fake->dead && !chance(rig, rig->plan.fail))
+	if (!fake->dead && !mischance(rig, request, rig->plan.fail))
 		return 0;
 	snprintf(fake->source.problem, sizeof(fake->source.problem), "the fake source failed");
 	return -EIO;
@@ -54,20 +61,21 @@ static int fake_read(struct image_source *source, uint64_t offset, void *data, s
 {
 	struct fake_source *fake = fake_of(source);
 	struct image_rig *rig = fake->rig;
+	const uint64_t request = ++rig->source_requests;
 	int r;
 
 	assert_true(offset + length <= RIG_IMAGE);
 	if (source->access == IMAGE_SEQUENTIAL)
 		assert_int_equal(offset, fake->at);
 	fake->at = offset + length;
-	r = fake_answer(fake);
+	r = fake_answer(fake, request);
 	/* A request that fails may have left anything in the buffer. */
 	if (r < 0) {
 		random_fill(&rig->random, data, length);
 		return r;
 	}
 	memcpy(data, rig->image + offset, length);
-	if (chance(rig, rig->plan.wrong))
+	if (mischance(rig, request, rig->plan.wrong))
 		((uint8_t *)data)[random_below(&rig->random, length)] ^= 1;
 	rig->source_reads++;
 	rig->source_bytes += length;
@@ -88,7 +96,7 @@ static int fake_extent(struct image_source *source, uint64_t offset, uint64_t *l
 	const uint64_t first = offset / RIG_BLOCK;
 	const uint64_t limit = (offset + *length) / RIG_BLOCK;
 	uint64_t end = first;
-	int r = fake_answer(fake);
+	int r = fake_answer(fake, ++fake->rig->source_requests);
 
 	if (r < 0)
 		return r;

@@ -17,6 +17,7 @@
 /* What the source does wrong, per thousand of its requests. */
 struct fake_plan {
 	unsigned fail, die, stall, wrong;
+	uint64_t only;	     /* at this one of its requests, from 1; 0 = at any */
 	unsigned open_fails; /* per thousand openings */
 	bool changed;	     /* every opening from now on is of another image */
 	bool no_extents;
@@ -38,6 +39,7 @@ struct image_rig {
 	uint8_t image[RIG_VOLUME]; /* zeroes behind its end */
 	struct fake_plan plan;
 	uint64_t source_reads, source_bytes;
+	uint64_t source_requests; /* those that failed, too */
 	unsigned sources_open, sources_opened;
 	bool settled;
 };

@@ -2,6 +2,9 @@
 /*
  * One image at a time: what is fetched and when, what is never shown, and how each fault of the
  * source ends. What guests do meanwhile, and power cuts, are in test_job_crash.c.
+ *
+ * QUOIN_IMAGE_PLACES: at how many of all requests each fault comes, and power goes (default 2; 0:
+ * at every one).
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -15,12 +18,16 @@
 
 #include "image_rig.h"
 
+#define PLACES_DEFAULT 2
+
 struct test {
 	struct image_rig rig;
 	struct record record;
 	uint8_t *buffer; /* a piece */
 	struct block_device *device;
 	struct block_channel *channel;
+	uint64_t nth;	/* where it is to happen, from 1 */
+	uint64_t count; /* of where it could have */
 };
 
 static void begin(struct test *t)
@@ -68,22 +75,38 @@ static void volume_is_image(struct test *t)
 	block_channel_close(channel);
 }
 
-static void run(void (*main)(void *arg), uint64_t seed, const struct fake_plan *plan,
-		unsigned flags)
+struct how {
+	const struct fake_plan *plan; /* NULL = nothing goes wrong */
+	unsigned flags;		      /* of the record */
+	uint64_t nth;
+};
+
+/* How often it could have happened. */
+static uint64_t run_how(void (*main)(void *arg), uint64_t seed, const struct how *how)
 {
 	struct test *t = xcalloc(1, sizeof(*t));
+	uint64_t count;
 
 	rig_init(&t->rig, seed);
+	t->nth = how->nth;
 	t->buffer = aligned_alloc(RIG_BLOCK, ARRIVAL_PIECE_BYTES);
 	t->record = rig_record(&t->rig);
-	t->record.flags = flags;
+	t->record.flags = how->flags;
 	rig_image_sha256(&t->rig, t->record.sha256);
-	if (plan)
-		t->rig.plan = *plan;
+	if (how->plan)
+		t->rig.plan = *how->plan;
 	rig_run(&t->rig, main, t);
+	count = t->count;
 	rig_fini(&t->rig);
 	free(t->buffer);
 	free(t);
+	return count;
+}
+
+static void run(void (*main)(void *arg), uint64_t seed, const struct fake_plan *plan,
+		unsigned flags)
+{
+	run_how(main, seed, &(struct how){.plan = plan, .flags = flags});
 }
 
 /* --- Arriving --------------------------------------------------------------------------------- */
@@ -126,7 +149,7 @@ static void faults_cost_time_alone(void **state)
 {
 	const struct fake_plan plan = {.fail = 150, .die = 50, .stall = 30, .open_fails = 400};
 
-	for (uint64_t seed = 1; seed <= 20; seed++)
+	for (uint64_t seed = 1; seed <= 10; seed++)
 		run(arrives_over_faults, seed, &plan,
 		    seed % 3 == 0   ? RECORD_SHA256
 		    : seed % 3 == 1 ? RECORD_DIGESTS
@@ -514,12 +537,154 @@ static void an_opening_is_given_up(void **state)
 	run(original_hangs, 1, NULL, RECORD_SHA256);
 }
 
+/* --- Anywhere ----------------------------------------------------------------------------------
+ */
+
+/* Once nowhere, which counts the places; then there. */
+static void everywhere(void (*main)(void *arg), struct how how)
+{
+	const char *text = getenv("QUOIN_IMAGE_PLACES");
+	const uint64_t places = text ? strtoull(text, NULL, 10) : PLACES_DEFAULT;
+	uint64_t count;
+
+	how.nth = UINT64_MAX;
+	count = run_how(main, 6, &how);
+	assert_true(count > RIG_IMAGE / ARRIVAL_PIECE_BYTES);
+	for (how.nth = 1; how.nth <= count;
+	     how.nth += places == 0 ? 1 : MAX(count / places, UINT64_C(1)))
+		run_how(main, 6, &how);
+}
+
+/* The guest's own, flushed: over the image from now on. */
+static void guest_changes(struct test *t)
+{
+	const uint64_t at = 2 * MiB + 5 * RIG_BLOCK;
+
+	memset(t->buffer, 0x5a, 3 * RIG_BLOCK);
+	assert_int_equal(io(t, BLOCK_WRITE, at, 3 * RIG_BLOCK), 0);
+	assert_int_equal(io(t, BLOCK_FLUSH, 0, 0), 0);
+	memset(t->rig.image + at, 0x5a, 3 * RIG_BLOCK);
+}
+
+static void guest_sees_all(struct test *t)
+{
+	for (uint64_t at = 0; at < RIG_VOLUME; at += ARRIVAL_PIECE_BYTES) {
+		assert_int_equal(io(t, BLOCK_READ, at, ARRIVAL_PIECE_BYTES), 0);
+		assert_memory_equal(t->buffer, t->rig.image + at, ARRIVAL_PIECE_BYTES);
+	}
+}
+
+static void one_goes_wrong(void *arg)
+{
+	struct test *t = arg;
+
+	t->rig.plan.only = t->nth;
+	begin(t);
+	attach(t);
+	guest_sees_all(t);
+	rig_wait_done(&t->rig);
+	volume_is_image(t);
+	detach(t);
+	rig_stop(&t->rig);
+	t->count = t->rig.source_requests;
+}
+
+/* It is found out for good: nothing wrong is shown before, or after. */
+static void one_is_wrong(void *arg)
+{
+	struct test *t = arg;
+	struct job_progress progress;
+
+	t->rig.plan.only = t->nth;
+	begin(t);
+	attach(t);
+	for (uint64_t at = 0; at < RIG_VOLUME; at += ARRIVAL_PIECE_BYTES)
+		if (io(t, BLOCK_READ, at, ARRIVAL_PIECE_BYTES) == 0)
+			assert_memory_equal(t->buffer, t->rig.image + at, ARRIVAL_PIECE_BYTES);
+	do {
+		fiber_sleep_ns(10 * NS_PER_MS);
+		job_progress(t->rig.job, &progress);
+	} while (!job_done(t->rig.job) && progress.state != JOB_FAILED);
+	if (job_done(t->rig.job))
+		volume_is_image(t);
+	detach(t);
+	rig_stop(&t->rig);
+	t->count = t->rig.source_requests;
+}
+
+static void a_fault_at_each_request(void **state)
+{
+	static const struct {
+		struct fake_plan plan;
+		unsigned flags;
+	} faults[] = {
+		{{.fail = 1}, 0},
+		{{.stall = 1}, 0},
+		{{.die = 1}, RECORD_SHA256},
+		{{.wrong = 1}, RECORD_DIGESTS},
+		{{.fail = 1, .in_order = true}, 0},
+		{{.die = 1, .in_order = true}, 0},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(faults); i++)
+		everywhere(faults[i].plan.wrong ? one_is_wrong : one_goes_wrong,
+			   (struct how){.plan = &faults[i].plan, .flags = faults[i].flags});
+}
+
+static uint64_t accepted(const struct test *t)
+{
+	struct disk_sim_stats stats[2];
+
+	for (unsigned i = 0; i < 2; i++)
+		disk_sim_stats_get(t->rig.drives[i], &stats[i]);
+	return stats[0].accepted + stats[1].accepted;
+}
+
+static void cut_off(void *arg)
+{
+	detach(arg);
+}
+
+/* With the nth request that drives are asked for, of any kind. */
+static void power_goes(void *arg)
+{
+	struct test *t = arg;
+	uint64_t before;
+	bool changed = false;
+
+	begin(t);
+	before = accepted(t);
+	attach(t);
+	while (accepted(t) - before < t->nth && !job_done(t->rig.job)) {
+		if (!changed)
+			guest_changes(t);
+		changed = true;
+		fiber_sleep_ns(20 * NS_PER_US);
+	}
+	t->count = accepted(t) - before;
+	rig_power_cut(&t->rig, cut_off, t);
+	assert_int_equal(rig_start(&t->rig), 0);
+	attach(t);
+	guest_sees_all(t);
+	rig_wait_done(&t->rig);
+	volume_is_image(t);
+	detach(t);
+	rig_stop(&t->rig);
+}
+
+static void power_goes_at_requests_of_the_drives(void **state)
+{
+	everywhere(power_goes, (struct how){.nth = 0});
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_image_arrives),
 		cmocka_unit_test(faults_cost_time_alone),
 		cmocka_unit_test(nothing_is_fetched_twice),
+		cmocka_unit_test(a_fault_at_each_request),
+		cmocka_unit_test(power_goes_at_requests_of_the_drives),
 		cmocka_unit_test(an_image_is_read_in_order),
 		cmocka_unit_test(it_begins_again_after_faults),
 		cmocka_unit_test(a_restart_begins_again_and_rewrites_nothing),

@@ -38,6 +38,8 @@ struct child_sandbox {
 	enum child_sockets sockets;
 	bool opens_null;       /* for writing, and nothing else; where there is Landlock */
 	bool needs_null;       /* the same, and where there is none, any file for writing alone */
+	const char *scratch;   /* a directory, its TMPDIR, where it makes files, writes and removes
+				* them; NULL = none. See child_sandbox_scratch(). */
 	uint64_t capabilities; /* a bit each; it keeps those that we have */
 	uint64_t memory_bytes; /* of address space; 0 = no limit */
 	unsigned cpu_s;	       /* processor time; 0 = no limit */
@@ -59,6 +61,9 @@ struct child_params {
 
 /* What the kernel does not offer, or we may not use, of what makes sandboxes; NULL = nothing. */
 const char *child_sandbox_missing(void);
+
+/* Who has a scratch directory can write there, and there alone. */
+bool child_sandbox_scratch(void);
 
 /* -ENOPKG: the program of a package is not there. */
 MUST_CHECK int child_start(struct child *child, const struct child_params *params, struct err *err);
