@@ -20,6 +20,7 @@
 #include <quoin/control_json.h>
 #include <quoin/control_pool.h>
 
+#include "parts.h"
 #include "routes.h"
 
 /* --- Handlers: 0 with an answer, or negative errno with a sentence ---------------------------- */
@@ -36,7 +37,7 @@ static int daemon_get(struct call *call, struct err *err)
 
 	ASSERT(workers != NULL);
 	for (unsigned i = 0; i < control_worker_count(call->control); i++)
-		ASSERT(json_array_append_new(workers, api_worker_encode(call->control, i)) == 0);
+		part_append(workers, api_worker_encode(call->control, i));
 	call->answer =
 		json_pack("{s:s, s:s, s:i, s:I, s:s, s:s, s:s, s:s?, s:I, s:i, s:i, s:o}", "name",
 			  "quoind", "version", api_version(), "pid", (int)getpid(), "uptime_s",
@@ -57,7 +58,7 @@ static int targets_list(struct call *call, struct err *err)
 	for (unsigned i = 0; i < control_target_count(call->control); i++) {
 		const char *name = control_target_name(call->control, i);
 
-		ASSERT(json_array_append_new(all, api_target_encode(call->control, name)) == 0);
+		part_append(all, api_target_encode(call->control, name));
 	}
 	call->answer = json_pack("{s:o}", "targets", all);
 	return 0;
