@@ -416,6 +416,14 @@ static int run(const struct route *route, const struct api_request *request, str
 	return r;
 }
 
+void api_reply_fini(struct api_reply *reply)
+{
+	json_decref(reply->json);
+	free(reply->text);
+	if (reply->stream)
+		reply->stream->free(reply->stream);
+}
+
 void api_dispatch(const struct api_context *context, const struct api_request *request,
 		  struct api_reply *ret_reply)
 {
@@ -426,10 +434,9 @@ void api_dispatch(const struct api_context *context, const struct api_request *r
 	memset(ret_reply, 0, sizeof(*ret_reply));
 	route = route_find(request, &call, &ret_reply->allow, &err);
 	if (route && run(route, request, &call, &err) == 0) {
+		*ret_reply = call.reply;
 		ret_reply->status = route->status;
 		ret_reply->json = call.answer;
-		ret_reply->text = call.text;
-		ret_reply->text_is_json = call.text_is_json;
 		return;
 	}
 	ret_reply->status = api_error_status(err.code);

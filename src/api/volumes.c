@@ -18,8 +18,9 @@
 
 static void answer_text(struct call *call, struct text *t)
 {
-	call->text = text_detach(t);
-	call->text_is_json = true;
+	call->reply.text_length = t->length;
+	call->reply.text = text_detach(t);
+	call->reply.text_is_json = true;
 }
 
 /* One that ended meanwhile is none. */
