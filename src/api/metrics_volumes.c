@@ -43,27 +43,27 @@ static uint64_t paused(const struct control_volume_health *v, unsigned kind UNUS
 
 static uint64_t errors(const struct control_volume_health *v, unsigned kind UNUSED)
 {
-	return v->io.errors;
+	return v->io->errors;
 }
 
 static uint64_t in_flight(const struct control_volume_health *v, unsigned kind UNUSED)
 {
-	return v->io.in_flight;
+	return v->io->in_flight;
 }
 
 static uint64_t requests(const struct control_volume_health *v, unsigned kind)
 {
-	return v->io.requests[kind];
+	return v->io->requests[kind];
 }
 
 static uint64_t bytes(const struct control_volume_health *v, unsigned kind)
 {
-	return v->io.bytes[kind];
+	return v->io->bytes[kind];
 }
 
 static uint64_t ns(const struct control_volume_health *v, unsigned kind)
 {
-	return v->io.ns[kind];
+	return v->io->ns[kind];
 }
 
 struct family {

@@ -109,7 +109,7 @@ static void volumes_append(struct call *call, const struct control_pool_health *
 		part_put(json, "size_bytes", part_number(volumes[i].size_bytes));
 		part_put(json, "used_bytes", part_number(volumes[i].used_bytes));
 		part_put(json, "paused", json_boolean(volumes[i].paused));
-		part_put(json, "io", io_encode(&volumes[i].io));
+		part_put(json, "io", io_encode(volumes[i].io));
 		part_append(all, json);
 	}
 }

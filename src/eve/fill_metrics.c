@@ -118,7 +118,7 @@ static Eve__StorageVDevMetrics *zvol_fill(const struct eve_fill *fill,
 		volume->guid, eve_arena_take(fill->arena, CONTROL_UUID_TEXT_MAX));
 	vdev->alloc = volume->used_bytes;
 	vdev->total = volume->size_bytes;
-	vdev->i_os_in_progress = volume->io.in_flight;
+	vdev->i_os_in_progress = volume->io->in_flight;
 	requests_fill(fill, volume->guid, vdev);
 	return vdev;
 }

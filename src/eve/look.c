@@ -36,7 +36,7 @@ static void totals_note(struct eve_look *look, const struct eve_pool_view *pool)
 	eve_totals_note(&look->totals, &key, &health->io.sums, health->born_ns);
 	for (unsigned i = 0; i < pool->volume_count; i++) {
 		memcpy(key.guid, pool->volumes[i].guid, sizeof(key.guid));
-		eve_totals_note(&look->totals, &key, &pool->volumes[i].io, health->born_ns);
+		eve_totals_note(&look->totals, &key, pool->volumes[i].io, health->born_ns);
 	}
 }
 

@@ -207,13 +207,13 @@ static void units(void **state)
 
 	volume->used_bytes = 3 * MiB;
 	volume->referenced_bytes = 2 * MiB;
-	volume->io = (struct control_io_sums){.requests = {10, 20, 30},
-					      .bytes = {4096, 8192, 5},
-					      .ns = {5000000, 7000000, 9000000},
-					      .in_flight = 3,
-					      .busy_ns = 15999999};
+	*rig_volume_io(volume) = (struct control_io_sums){.requests = {10, 20, 30},
+							  .bytes = {4096, 8192, 5},
+							  .ns = {5000000, 7000000, 9000000},
+							  .in_flight = 3,
+							  .busy_ns = 15999999};
 	memcpy(key.guid, volume->guid, sizeof(key.guid));
-	eve_totals_note(&t->totals, &key, &volume->io, 1);
+	eve_totals_note(&t->totals, &key, volume->io, 1);
 	message = eve_fill_metrics(&t->fill);
 	vdev = message->dm->storage_metrics[0]->zvols[0];
 	assert_int_equal(vdev->ops_count_read, 10);

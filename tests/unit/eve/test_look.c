@@ -281,7 +281,7 @@ static void an_image_that_arrives(void **state)
 
 	volume->arrival = "arriving";
 	for (unsigned percent = 0; percent <= 100; percent++) {
-		volume->arrival_percent = percent;
+		volume->arrival_percent = (uint8_t)percent;
 		looks(t, 3);
 		told += taken(t, NULL);
 	}
@@ -326,23 +326,23 @@ static void counters_go_on_over_restarts(void **state)
 	struct test *t = *state;
 	struct control_volume_health *volume = rig_volume_add(t->pool, "a");
 
-	volume->io.bytes[1] = 100;
+	rig_volume_io(volume)->bytes[1] = 100;
 	look(t);
 	assert_int_equal(written(t), 100);
-	volume->io.bytes[1] = 150;
+	rig_volume_io(volume)->bytes[1] = 150;
 	look(t);
 	assert_int_equal(written(t), 150);
 	restart(t);
 	/* The engine counts from the import on, and may be beyond where it was. */
-	volume->io.bytes[1] = 400;
+	rig_volume_io(volume)->bytes[1] = 400;
 	look(t);
 	assert_int_equal(written(t), 550);
 	/* The same within the life of one daemon. */
 	t->pool->health.born_ns++;
-	volume->io.bytes[1] = 1000;
+	rig_volume_io(volume)->bytes[1] = 1000;
 	look(t);
 	assert_int_equal(written(t), 1550);
-	volume->io.bytes[1] = 10;
+	rig_volume_io(volume)->bytes[1] = 10;
 	look(t);
 	assert_int_equal(written(t), 1560);
 }
