@@ -95,9 +95,9 @@ static void sums_read(const struct control_io_sums *sums, uint64_t now[EVE_TOTAL
 	now[EVE_WEIGHTED_NS] = sums->ns[0] + sums->ns[1] + sums->ns[2];
 }
 
-const struct eve_total_entry *eve_totals_note(struct eve_totals *totals,
-					      const struct eve_total_entry *key,
-					      const struct control_io_sums *sums, uint64_t born)
+struct eve_total_entry *eve_totals_note(struct eve_totals *totals,
+					const struct eve_total_entry *key,
+					const struct control_io_sums *sums, uint64_t born)
 {
 	struct eve_total_entry *entry = find_or_add(totals, key->guid);
 	uint64_t now[EVE_TOTALS];

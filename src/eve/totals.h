@@ -63,9 +63,9 @@ struct eve_total_entry *eve_totals_find(const struct eve_totals *totals, const u
  * What the engine counts now is added, by its difference to the last time; `born` tells when it
  * began to. Pointers of eve_totals_find() end here. NULL: there are too many.
  */
-const struct eve_total_entry *eve_totals_note(struct eve_totals *totals,
-					      const struct eve_total_entry *key,
-					      const struct control_io_sums *sums, uint64_t born);
+struct eve_total_entry *eve_totals_note(struct eve_totals *totals,
+					const struct eve_total_entry *key,
+					const struct control_io_sums *sums, uint64_t born);
 
 /* It is forgotten, without its object. */
 void eve_totals_drop(struct eve_totals *totals, const uint8_t guid[16]);

@@ -294,6 +294,88 @@ static void an_image_that_arrives(void **state)
 	json_decref(message);
 }
 
+/* Each of what a message on a volume is made of. */
+static void each_change_is_told(void **state)
+{
+	struct test *t = *state;
+	struct control_volume_health *v = rig_volume_add(t->pool, "a");
+	json_t *message = NULL;
+
+	looks(t, 3);
+	assert_int_equal(taken(t, NULL), 2);
+	snprintf(v->name, sizeof(v->name), "b");
+	looks(t, 3);
+	assert_int_equal(taken(t, &message), 1);
+	assert_string_equal(text(vinfo(message), "displayName"), "tank/b");
+	json_decref(message);
+	v->in_use = true;
+	looks(t, 3);
+	assert_int_equal(taken(t, NULL), 1);
+	v->size_bytes *= 2;
+	looks(t, 3);
+	assert_int_equal(taken(t, NULL), 1);
+	v->referenced_bytes = 4 * MiB;
+	looks(t, 3);
+	assert_int_equal(taken(t, NULL), 1);
+	v->created_s++;
+	looks(t, 3);
+	assert_int_equal(taken(t, NULL), 1);
+	t->pool->health.info.health = "suspended";
+	looks(t, 3);
+	assert_int_equal(taken(t, NULL), 2);
+	looks(t, 10);
+	assert_int_equal(taken(t, NULL), 0);
+}
+
+static unsigned known_count(const struct test *t)
+{
+	struct eve_known known;
+
+	eve_look_known(&t->look, &known);
+	return known.count;
+}
+
+/* A view that leaves out what is known says nothing of it: not that it is gone either. */
+static void what_is_known_is_left_out(void **state)
+{
+	struct test *t = *state;
+	struct control_volume_health *volumes;
+
+	rig_volume_add(t->pool, "a");
+	rig_volume_add(t->pool, "b");
+	assert_int_equal(known_count(t), 0);
+	look(t);
+	assert_int_equal(known_count(t), 1);
+	looks(t, 2);
+	assert_int_equal(taken(t, NULL), 3);
+	/* What changed has to be seen until it is told. */
+	t->pool->volumes[0].in_use = true;
+	t->pool->health.volumes_version++;
+	look(t);
+	assert_int_equal(known_count(t), 0);
+	looks(t, 2);
+	assert_int_equal(known_count(t), 1);
+	assert_int_equal(taken(t, NULL), 1);
+	volumes = t->pool->volumes;
+	t->pool->volumes = NULL;
+	t->pool->volume_count = 0;
+	t->pool->as_known = true;
+	looks(t, 5);
+	assert_int_equal(known_count(t), 1);
+	assert_int_equal(taken(t, NULL), 0);
+	/* Somebody configured after the view was taken: all is to be told anew, with the next. */
+	eve_look_renew(&t->look, &(struct eve_config){.format = EVE_JSON});
+	t->consumer = (unsigned)eve_store_attach(&t->look.store, 0);
+	assert_int_equal(known_count(t), 0);
+	look(t);
+	assert_int_equal(taken(t, NULL), 0);
+	t->pool->volumes = volumes;
+	t->pool->volume_count = 2;
+	t->pool->as_known = false;
+	looks(t, 2);
+	assert_int_equal(taken(t, NULL), 3);
+}
+
 /* --- Restarts ------------------------------------------------------------------------------- */
 
 static uint64_t written(struct test *t)
@@ -432,6 +514,8 @@ int main(void)
 		CASE(what_is_not_known_is_not_gone),
 		CASE(small_moves_are_not_told),
 		CASE(an_image_that_arrives),
+		CASE(each_change_is_told),
+		CASE(what_is_known_is_left_out),
 		CASE(counters_go_on_over_restarts),
 		CASE(all_is_told_after_a_restart),
 		CASE(gone_over_a_restart),
