@@ -13,6 +13,7 @@
 #include "engine/discard.h"
 #include "engine/meter.h"
 #include "engine/verb.h"
+#include "raid/meter.h"
 
 #define RESERVE_PERMILLE_MAX 900
 #define COPY_SHARE 16 /* of what data can have, this part is for copy on write at the least */
@@ -296,6 +297,7 @@ void pool_drive_status(struct pool *pool, unsigned index, struct pool_drive_stat
 	ret_status->write_errors = drive->info.write_errors;
 	ret_status->check_errors = drive->info.check_errors;
 	ret_status->left_checkpoint = drive_away(drive) ? drive->info.left_ckpt : 0;
+	ret_status->io = raid_meter_now(&pool->raid, drive);
 }
 
 /* --- Settings ---------------------------------------------------------------------------- */

@@ -15,7 +15,6 @@
 struct control;
 struct health_hook_status;
 
-#define CONTROL_IO_KINDS 3 /* reads, writes, others: flush, discard, zeroes */
 #define CONTROL_IO_BUCKETS 24
 
 /* Of guests' requests, since the import. */
