@@ -66,6 +66,7 @@ static void report_put(json_t *json, const struct smart_report *report)
 	part_put(json, "protocol", part_words_or_null(report->protocol));
 	part_put(json, "model", part_words_or_null(report->model));
 	part_put(json, "serial", part_words_or_null(report->serial));
+	part_put(json, "wwn", part_words_or_null(report->wwn));
 	part_put(json, "firmware", part_words_or_null(report->firmware));
 	part_put(json, "backing", part_words_or_null(report->backing));
 	part_put(json, "self_test", json_string(smart_self_test_word(report->self_test)));
