@@ -65,7 +65,8 @@ Eve__ZHardwareHealth *eve_fill_hardware(const struct eve_fill *fill);
 /* --- Shared by the files that fill ----------------------------------------------------------- */
 
 Google__Protobuf__Timestamp *eve_fill_time(struct eve_arena *arena, uint64_t time_ms);
-Eve__DiskDescription *eve_fill_disk(const struct eve_fill *fill, const char *path);
+Eve__DiskDescription *eve_fill_disk(const struct eve_fill *fill,
+				    const struct control_drive_info *info);
 
 /* How drives lie in a pool: those directly under it, and groups of several. */
 struct eve_group {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <quoin/base_assert.h>
+#include <quoin/control_spec.h>
 
 #include "json.h"
 
@@ -24,11 +25,36 @@ static struct eve_fill fill_of(const struct eve_look *look, const struct eve_vie
 static struct eve_total_entry *note(struct eve_look *look, const struct eve_pool_view *pool,
 				    const uint8_t guid[16], const struct control_io_sums *sums)
 {
-	struct eve_total_entry key;
+	struct eve_total_entry key = {.is_drive = false};
 
 	memcpy(key.guid, guid, sizeof(key.guid));
 	memcpy(key.pool, pool->health.info.guid, sizeof(key.pool));
 	return eve_totals_note(&look->totals, &key, sums, pool->health.born_ns);
+}
+
+static void drive_note(struct eve_look *look, const struct eve_pool_view *pool,
+		       const struct control_drive_info *drive)
+{
+	struct eve_total_entry key = {.is_drive = true};
+	struct control_io_sums sums = {.busy_ns = drive->io.busy_ns};
+
+	if (control_uuid_is_zero(drive->guid))
+		return;
+	memcpy(key.guid, drive->guid, sizeof(key.guid));
+	memcpy(key.pool, pool->health.info.guid, sizeof(key.pool));
+	memcpy(sums.requests, drive->io.requests, sizeof(sums.requests));
+	memcpy(sums.bytes, drive->io.bytes, sizeof(sums.bytes));
+	memcpy(sums.ns, drive->io.ns, sizeof(sums.ns));
+	eve_totals_note(&look->totals, &key, &sums, pool->health.born_ns);
+}
+
+static void pool_note(struct eve_look *look, const struct eve_pool_view *pool)
+{
+	const struct control_pool_info *info = &pool->health.info;
+
+	note(look, pool, info->guid, &pool->health.io.sums);
+	for (unsigned i = 0; i < info->drive_count; i++)
+		drive_note(look, pool, &info->drives[i]);
 }
 
 /* --- What is there -------------------------------------------------------------------------- */
@@ -138,16 +164,16 @@ static void gone_look(struct eve_look *look, const struct eve_fill *fill,
 	object->memory = (struct eve_volume_memory){.shown_bytes = 0};
 }
 
-static bool is_pool(const struct eve_total_entry *entry)
+static bool is_volume(const struct eve_total_entry *entry)
 {
-	return memcmp(entry->guid, entry->pool, sizeof(entry->guid)) == 0;
+	return !entry->is_drive && memcmp(entry->guid, entry->pool, sizeof(entry->guid)) != 0;
 }
 
-/* Its counters are kept for a while, for a pool that comes back. */
+/* Its counters, and those of its drives, are kept for a while, for a pool that comes back. */
 static bool pool_is_over(struct eve_look *look, const struct eve_view *view,
 			 struct eve_total_entry *entry, uint64_t now_ms)
 {
-	if (pool_of(view, entry->guid) || !here_find(look, entry->guid))
+	if (pool_of(view, entry->pool) || !here_find(look, entry->pool))
 		entry->absent_ms = 0;
 	else if (entry->absent_ms == 0)
 		entry->absent_ms = now_ms;
@@ -159,7 +185,7 @@ static void gone_find(struct eve_look *look, const struct eve_fill *fill, uint64
 	for (unsigned i = look->totals.count; i > 0; i--) {
 		struct eve_total_entry *entry = &look->totals.entries[i - 1];
 
-		if (is_pool(entry)) {
+		if (!is_volume(entry)) {
 			if (pool_is_over(look, fill->view, entry, now_ms))
 				eve_totals_drop(&look->totals, entry->guid);
 			continue;
@@ -233,7 +259,7 @@ bool eve_look_state(struct eve_look *look, const struct eve_view *view, struct e
 
 		if (pool->health.age_ms == UINT64_MAX)
 			continue;
-		note(look, pool, pool->health.info.guid, &pool->health.io.sums);
+		pool_note(look, pool);
 		if (!pool->as_known)
 			volumes_look(look, &fill, pool, moment.now_ms);
 	}

@@ -24,6 +24,8 @@ struct eve_pool_view *rig_pool_add(struct eve_view *view, const char *name, unsi
 	info->drive_count = drives;
 	for (unsigned i = 0; i < drives; i++) {
 		snprintf(info->drives[i].path, sizeof(info->drives[i].path), "/d/%u", i);
+		snprintf((char *)info->drives[i].guid, sizeof(info->drives[i].guid), "d%s%u", name,
+			 i);
 		info->drives[i].state = "online";
 		info->drives[i].mirrored = groups > 0;
 		info->drives[i].group = groups > 0 ? i % groups : i;

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -429,6 +430,64 @@ static void counters_go_on_over_restarts(void **state)
 	assert_int_equal(written(t), 1560);
 }
 
+/* Of a drive of the pool, by its place in the mirror. */
+static uint64_t drive_written(struct test *t, unsigned index)
+{
+	struct eve_bytes bytes =
+		eve_look_metrics(&t->look, &t->view, (struct eve_moment){t->now_ms, WALL_MS});
+	json_t *json = json_loadb((const char *)bytes.data, bytes.length, 0, NULL);
+	const json_t *metrics = json_object_get(json_object_get(json, "dm"), "storageMetrics");
+	const json_t *disks = json_object_get(json_array_get(metrics, 0), "disks");
+	const json_t *vdev = json_object_get(json_array_get(disks, index), "metrics");
+	const uint64_t value = strtoull(text(vdev, "bytesWrite"), NULL, 10);
+
+	json_decref(json);
+	eve_bytes_fini(&bytes);
+	return value;
+}
+
+/* Drives are no volumes: none is ever told to be gone. */
+static void drives_count_over_restarts(void **state)
+{
+	struct test *t = *state;
+	struct control_drive_info *drives = t->pool->health.info.drives;
+
+	drives[0].io.bytes[1] = 100;
+	drives[1].io.bytes[1] = 1000;
+	looks(t, 3);
+	assert_int_equal(taken(t, NULL), 1);
+	assert_int_equal(drive_written(t, 0), 100);
+	assert_int_equal(drive_written(t, 1), 1000);
+	restart(t);
+	drives[0].io.bytes[1] = 30;
+	looks(t, 3);
+	assert_int_equal(taken(t, NULL), 1);
+	assert_int_equal(drive_written(t, 0), 130);
+	assert_int_equal(drive_written(t, 1), 2000);
+	rig_pool_remove(&t->view, 0);
+	looks(t, 4);
+	assert_int_equal(taken(t, NULL), 1);
+	assert_int_equal(t->look.totals.count, 3);
+	t->now_ms += EVE_GONE_KEPT_MS;
+	looks(t, 2);
+	assert_int_equal(t->look.totals.count, 0);
+	assert_int_equal(taken(t, NULL), 0);
+	/* For the teardown. */
+	t->pool = rig_pool_add(&t->view, "tank", 2, 1);
+}
+
+/* What versions wrote that did not count drives is read; what is no list of them is not. */
+static void files_of_before(void **state)
+{
+	struct test *t = *state;
+	json_t *json = json_loads("{\"version\": 1, \"totals\": []}", 0, NULL);
+
+	assert_int_equal(eve_totals_decode(&t->look.totals, json), 0);
+	json_object_set_new(json, "drives", json_object());
+	assert_int_equal(eve_totals_decode(&t->look.totals, json), -EUCLEAN);
+	json_decref(json);
+}
+
 static void all_is_told_after_a_restart(void **state)
 {
 	struct test *t = *state;
@@ -482,7 +541,8 @@ static void gone_is_forgotten(void **state)
 	(void)taken(t, NULL);
 	looks(t, 1);
 	assert_int_equal(t->look.store.count, 0);
-	assert_int_equal(t->look.totals.count, 1);
+	/* The pool and its drives. */
+	assert_int_equal(t->look.totals.count, 3);
 }
 
 /* Another configuration tells all to all. */
@@ -517,6 +577,8 @@ int main(void)
 		CASE(each_change_is_told),
 		CASE(what_is_known_is_left_out),
 		CASE(counters_go_on_over_restarts),
+		CASE(drives_count_over_restarts),
+		CASE(files_of_before),
 		CASE(all_is_told_after_a_restart),
 		CASE(gone_over_a_restart),
 		CASE(gone_is_forgotten),
