@@ -4,28 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <quoin/base_assert.h>
 #include <quoin/base_text.h>
 #include <quoin/health_drives.h>
 
+#include "parts.h"
 #include "routes.h"
 
+/* SMART_UNKNOWN is null. */
 static json_t *number(int64_t value)
 {
 	return value >= 0 ? json_integer(value) : json_null();
-}
-
-static json_t *text(const char *value)
-{
-	char copy[CONTROL_PATH_MAX + 1];
-
-	health_text_copy(copy, sizeof(copy), value);
-	return copy[0] != '\0' ? json_string(copy) : json_null();
-}
-
-static void put(json_t *json, const char *key, json_t *value)
-{
-	ASSERT(json_object_set_new(json, key, value) == 0);
 }
 
 static json_t *attributes_encode(const struct smart_report *report)
@@ -34,13 +22,13 @@ static json_t *attributes_encode(const struct smart_report *report)
 
 	for (unsigned i = 0; i < report->attribute_count; i++) {
 		const struct smart_attribute *a = &report->attributes[i];
-		json_t *json = json_pack("{s:i, s:s, s:i, s:i, s:i, s:I, s:b, s:b}", "id",
-					 (int)a->id, "name", a->name, "value", (int)a->value,
-					 "worst", (int)a->worst, "threshold", (int)a->threshold,
-					 "raw", (json_int_t)MIN(a->raw, (uint64_t)INT64_MAX),
-					 "prefail", a->prefail, "failing", a->failing);
+		json_t *json =
+			json_pack("{s:i, s:s, s:i, s:i, s:i, s:I, s:b, s:b}", "id", (int)a->id,
+				  "name", a->name, "value", (int)a->value, "worst", (int)a->worst,
+				  "threshold", (int)a->threshold, "raw", part_integer(a->raw),
+				  "prefail", a->prefail, "failing", a->failing);
 
-		ASSERT(json_array_append_new(all, json) == 0);
+		part_append(all, json);
 	}
 	return all;
 }
@@ -74,28 +62,29 @@ static void report_put(json_t *json, const struct smart_report *report)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
-		put(json, numbers[i].key, number(numbers[i].value));
-	put(json, "protocol", text(report->protocol));
-	put(json, "model", text(report->model));
-	put(json, "serial", text(report->serial));
-	put(json, "firmware", text(report->firmware));
-	put(json, "backing", text(report->backing));
-	put(json, "self_test", json_string(smart_self_test_word(report->self_test)));
-	put(json, "attributes", attributes_encode(report));
+		part_put(json, numbers[i].key, number(numbers[i].value));
+	part_put(json, "protocol", part_words_or_null(report->protocol));
+	part_put(json, "model", part_words_or_null(report->model));
+	part_put(json, "serial", part_words_or_null(report->serial));
+	part_put(json, "wwn", part_words_or_null(report->wwn));
+	part_put(json, "firmware", part_words_or_null(report->firmware));
+	part_put(json, "backing", part_words_or_null(report->backing));
+	part_put(json, "self_test", json_string(smart_self_test_word(report->self_test)));
+	part_put(json, "attributes", attributes_encode(report));
 }
 
 static json_t *drive_encode(const struct health_drive *drive)
 {
 	json_t *json = json_object();
 
-	put(json, "path", text(drive->name.path));
-	put(json, "object", text(drive->name.object));
-	put(json, "asked_ms", number((int64_t)drive->asked_ms));
-	put(json, "collector", text(drive->problem));
-	put(json, "verdict", json_string(smart_verdict_word(drive->judgement.verdict)));
-	put(json, "reason", text(drive->judgement.reason));
-	put(json, "test_asked", json_boolean(drive->test_asked));
-	put(json, "test_problem", text(drive->test_problem));
+	part_put(json, "path", part_words_or_null(drive->name.path));
+	part_put(json, "object", part_words_or_null(drive->name.object));
+	part_put(json, "asked_ms", number((int64_t)drive->asked_ms));
+	part_put(json, "collector", part_words_or_null(drive->problem));
+	part_put(json, "verdict", json_string(smart_verdict_word(drive->judgement.verdict)));
+	part_put(json, "reason", part_words_or_null(drive->judgement.reason));
+	part_put(json, "test_asked", json_boolean(drive->test_asked));
+	part_put(json, "test_problem", part_words_or_null(drive->test_problem));
 	report_put(json, &drive->report);
 	return json;
 }
@@ -107,7 +96,7 @@ int api_drives_list(struct call *call, struct err *err)
 	json_t *all = json_array();
 
 	for (unsigned i = 0; health_drives_get(drives, i, drive); i++)
-		ASSERT(json_array_append_new(all, drive_encode(drive)) == 0);
+		part_append(all, drive_encode(drive));
 	call->answer = json_pack("{s:o}", "drives", all);
 	return 0;
 }

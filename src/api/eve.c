@@ -7,6 +7,7 @@
 #include <quoin/base_assert.h>
 #include <quoin/eve.h>
 
+#include "parts.h"
 #include "routes.h"
 
 static json_t *way_encode(enum eve_way way, const struct eve_way_status *status)
@@ -22,13 +23,6 @@ static json_t *way_encode(enum eve_way way, const struct eve_way_status *status)
 	return json;
 }
 
-/* Without it this server does not tell EVE anything. */
-static int eve_get(struct call *call, struct eve **ret_eve, struct err *err)
-{
-	*ret_eve = call->context->eve;
-	return *ret_eve ? 0 : err_set(err, -ENOENT, "this daemon does not speak to EVE");
-}
-
 static json_t *eve_encode(struct eve *eve)
 {
 	struct eve_status status;
@@ -39,8 +33,7 @@ static json_t *eve_encode(struct eve *eve)
 	eve_config_get(eve, &config);
 	eve_status(eve, &status);
 	for (unsigned i = 0; i < EVE_WAYS; i++)
-		ASSERT(json_array_append_new(ways, way_encode((enum eve_way)i, &status.ways[i])) ==
-		       0);
+		part_append(ways, way_encode((enum eve_way)i, &status.ways[i]));
 	json = json_pack("{s:o, s:o, s:i, s:I, s:I, s:s?}", "settings", eve_config_encode(&config),
 			 "ways", ways, "objects", (int)status.objects, "looks",
 			 (json_int_t)status.looks, "changes", (json_int_t)status.changes,
@@ -50,49 +43,62 @@ static json_t *eve_encode(struct eve *eve)
 	return json;
 }
 
-int api_eve_show(struct call *call, struct err *err)
+/* Without it this server does not tell EVE anything. */
+static int with_eve(struct call *call,
+		    int (*fn)(struct call *call, struct eve *eve, struct err *err), struct err *err)
 {
-	struct eve *eve = NULL;
-	int r = eve_get(call, &eve, err);
+	struct eve *eve = call->context->eve;
 
-	if (r == 0)
-		call->answer = eve_encode(eve);
-	return r;
+	return eve ? fn(call, eve, err)
+		   : err_set(err, -ENOENT, "this daemon does not speak to EVE");
 }
 
-int api_eve_set(struct call *call, struct err *err)
+static int show(struct call *call, struct eve *eve, struct err *err UNUSED)
+{
+	call->answer = eve_encode(eve);
+	return 0;
+}
+
+int api_eve_show(struct call *call, struct err *err)
+{
+	return with_eve(call, show, err);
+}
+
+static int set(struct call *call, struct eve *eve, struct err *err)
 {
 	struct eve_config config;
-	struct eve *eve = NULL;
-	int r = eve_get(call, &eve, err);
+	int r;
 
-	if (r < 0)
-		return r;
 	eve_config_get(eve, &config);
 	r = eve_config_change(&config, call->body, err);
 	if (r == 0)
 		r = eve_configure(eve, &config, err);
-	if (r == 0)
-		call->answer = eve_encode(eve);
-	return r;
+	return r < 0 ? r : show(call, eve, err);
+}
+
+int api_eve_set(struct call *call, struct err *err)
+{
+	return with_eve(call, set, err);
+}
+
+static int send_again(struct call *call UNUSED, struct eve *eve, struct err *err UNUSED)
+{
+	eve_send(eve);
+	return 0;
 }
 
 int api_eve_send(struct call *call, struct err *err)
 {
-	struct eve *eve = NULL;
-	int r = eve_get(call, &eve, err);
+	return with_eve(call, send_again, err);
+}
 
-	if (r == 0)
-		eve_send(eve);
-	return r;
+static int messages(struct call *call, struct eve *eve, struct err *err UNUSED)
+{
+	call->answer = eve_messages(eve);
+	return 0;
 }
 
 int api_eve_messages(struct call *call, struct err *err)
 {
-	struct eve *eve = NULL;
-	int r = eve_get(call, &eve, err);
-
-	if (r == 0)
-		call->answer = eve_messages(eve);
-	return r;
+	return with_eve(call, messages, err);
 }

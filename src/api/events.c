@@ -7,6 +7,7 @@
 #include <quoin/base_text.h>
 #include <quoin/health_events.h>
 
+#include "parts.h"
 #include "routes.h"
 
 #define EVENTS_PAGE 512
@@ -19,7 +20,7 @@ static json_t *answer_encode(struct health_events *events, const struct health_e
 	json_t *json;
 
 	for (unsigned i = 0; i < count; i++)
-		ASSERT(json_array_append_new(all, health_event_encode(&found[i])) == 0);
+		part_append(all, health_event_encode(&found[i]));
 	health_events_status(events, &status);
 	json = json_pack("{s:o, s:I, s:I, s:I, s:I, s:I, s:s?}", "events", all, "oldest",
 			 (json_int_t)status.oldest, "newest", (json_int_t)status.newest, "folded",

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 
 #include <quoin/api_pool_json.h>
-#include <quoin/base_assert.h>
 #include <quoin/control_export.h>
 
+#include "parts.h"
 #include "routes.h"
 
 /* The number in the path. */
@@ -39,7 +39,7 @@ int api_exports_list(struct call *call, struct err *err)
 		struct control_export_info info;
 
 		control_export_at(call->control, i, &info);
-		ASSERT(json_array_append_new(all, api_export_encode(&info)) == 0);
+		part_append(all, api_export_encode(&info));
 	}
 	call->answer = json_pack("{s:o}", "exports", all);
 	return 0;

@@ -16,6 +16,7 @@
 #include <quoin/health_drives.h>
 #include <quoin/health_hook.h>
 
+#include "parts.h"
 #include "routes.h"
 
 #define NAMES_MAX 64 /* of volumes that wait for space */
@@ -26,35 +27,17 @@ struct verdict {
 	json_t *reasons; /* [{"object", "verdict", "reason", "advice"}] */
 };
 
-static void put(json_t *json, const char *key, json_t *value)
-{
-	ASSERT(json_object_set_new(json, key, value) == 0);
-}
-
-static json_t *text_or_null(const char *value)
-{
-	char copy[ERR_TEXT_MAX];
-
-	health_text_copy(copy, sizeof(copy), value);
-	return copy[0] != '\0' ? json_string(copy) : json_null();
-}
-
-static json_t *number(uint64_t value)
-{
-	return json_integer((json_int_t)MIN(value, (uint64_t)INT64_MAX));
-}
-
 /* One thing that is not as it should be; its advice is that of the event. */
 static void say(struct verdict *v, enum smart_verdict verdict, const char *object,
 		enum health_event_type type, const char *reason)
 {
 	json_t *json = json_object();
 
-	put(json, "object", text_or_null(object));
-	put(json, "verdict", json_string(smart_verdict_word(verdict)));
-	put(json, "reason", text_or_null(reason));
-	put(json, "advice", text_or_null(health_event_advice(type)));
-	ASSERT(json_array_append_new(v->reasons, json) == 0);
+	part_put(json, "object", part_words_or_null(object));
+	part_put(json, "verdict", json_string(smart_verdict_word(verdict)));
+	part_put(json, "reason", part_words_or_null(reason));
+	part_put(json, "advice", part_words_or_null(health_event_advice(type)));
+	part_append(v->reasons, json);
 	v->worst = MAX(v->worst, verdict);
 }
 
@@ -139,12 +122,12 @@ static json_t *worst_encode(const struct control_io *io)
 	if (io->worst_ns == 0)
 		return json_null();
 	json = json_object();
-	put(json, "ns", number(io->worst_ns));
-	put(json, "kind", json_string(kinds[io->worst_kind]));
-	put(json, "why", json_string(io->worst_why));
-	put(json, "minutes_ago", json_integer(io->worst_ago_min));
-	put(json, "during_checkpoint", json_boolean(io->worst_checkpoint));
-	put(json, "failed", json_boolean(io->worst_failed));
+	part_put(json, "ns", part_number(io->worst_ns));
+	part_put(json, "kind", json_string(kinds[io->worst_kind]));
+	part_put(json, "why", json_string(io->worst_why));
+	part_put(json, "minutes_ago", json_integer(io->worst_ago_min));
+	part_put(json, "during_checkpoint", json_boolean(io->worst_checkpoint));
+	part_put(json, "failed", json_boolean(io->worst_failed));
 	return json;
 }
 
@@ -156,13 +139,13 @@ json_t *api_io_encode(const struct control_io_sums *sums)
 	for (unsigned i = 0; i < CONTROL_IO_KINDS; i++) {
 		json_t *kind = json_object();
 
-		put(kind, "requests", number(sums->requests[i]));
-		put(kind, "bytes", number(sums->bytes[i]));
-		put(kind, "ns", number(sums->ns[i]));
-		put(json, names[i], kind);
+		part_put(kind, "requests", part_number(sums->requests[i]));
+		part_put(kind, "bytes", part_number(sums->bytes[i]));
+		part_put(kind, "ns", part_number(sums->ns[i]));
+		part_put(json, names[i], kind);
 	}
-	put(json, "errors", number(sums->errors));
-	put(json, "in_flight", json_integer(sums->in_flight));
+	part_put(json, "errors", part_number(sums->errors));
+	part_put(json, "in_flight", json_integer(sums->in_flight));
 	return json;
 }
 
@@ -178,7 +161,7 @@ static json_t *paused_encode(struct control *control, const char *pool)
 
 		snprintf(name, sizeof(name), "%s/%s", pool, volumes[i].name);
 		if (volumes[i].paused)
-			ASSERT(json_array_append_new(all, json_string(name)) == 0);
+			part_append(all, json_string(name));
 	}
 	return all;
 }
@@ -194,21 +177,23 @@ static json_t *pool_encode(struct call *call, const struct control_pool_health *
 	space_judge(h, &v);
 	if (!failed)
 		drives_judge(h, &v);
-	put(json, "verdict", json_string(smart_verdict_word(v.worst)));
-	put(json, "age_ms", failed ? json_null() : number(h->age_ms));
-	put(json, "collector", h->timed_out ? json_string("collector: timed out") : json_null());
-	put(json, "near_full", json_boolean(h->near_full));
-	put(json, "full_in_s", h->full_in_s > 0 ? number(h->full_in_s) : json_null());
-	put(json, "checkpoint_s", number(h->checkpoint_s));
-	put(json, "checkpoint_ns", h->checkpoint_ns > 0 ? number(h->checkpoint_ns) : json_null());
-	put(json, "pending_bytes", number(h->pending_bytes));
-	put(json, "log_records", number(h->log_records));
-	put(json, "io", api_io_encode(&h->io.sums));
-	put(json, "worst_of_the_hour", worst_encode(&h->io));
-	put(json, "paused_volumes", paused_encode(call->control, h->info.name));
-	put(json, "scrub", json_null());
-	put(json, "resilver", json_null());
-	put(json, "squash", json_null());
+	part_put(json, "verdict", json_string(smart_verdict_word(v.worst)));
+	part_put(json, "age_ms", failed ? json_null() : part_number(h->age_ms));
+	part_put(json, "collector",
+		 h->timed_out ? json_string("collector: timed out") : json_null());
+	part_put(json, "near_full", json_boolean(h->near_full));
+	part_put(json, "full_in_s", h->full_in_s > 0 ? part_number(h->full_in_s) : json_null());
+	part_put(json, "checkpoint_s", part_number(h->checkpoint_s));
+	part_put(json, "checkpoint_ns",
+		 h->checkpoint_ns > 0 ? part_number(h->checkpoint_ns) : json_null());
+	part_put(json, "pending_bytes", part_number(h->pending_bytes));
+	part_put(json, "log_records", part_number(h->log_records));
+	part_put(json, "io", api_io_encode(&h->io.sums));
+	part_put(json, "worst_of_the_hour", worst_encode(&h->io));
+	part_put(json, "paused_volumes", paused_encode(call->control, h->info.name));
+	part_put(json, "scrub", json_null());
+	part_put(json, "resilver", json_null());
+	part_put(json, "squash", json_null());
 	all->worst = MAX(all->worst, v.worst);
 	return json;
 }
@@ -219,7 +204,7 @@ static json_t *pools_encode(struct call *call, struct verdict *v)
 	json_t *all = json_array();
 
 	for (unsigned i = 0; control_health_pool(call->control, i, h); i++)
-		ASSERT(json_array_append_new(all, pool_encode(call, h, v)) == 0);
+		part_append(all, pool_encode(call, h, v));
 	return all;
 }
 
@@ -249,9 +234,9 @@ static json_t *events_encode(struct call *call, struct verdict *v)
 	json_t *json = json_object();
 
 	health_events_status(control_events(call->control), &status);
-	put(json, "newest", number(status.newest));
-	put(json, "unsaved", number(status.unsaved));
-	put(json, "problem", text_or_null(status.problem));
+	part_put(json, "newest", part_number(status.newest));
+	part_put(json, "unsaved", part_number(status.unsaved));
+	part_put(json, "problem", part_words_or_null(status.problem));
 	if (status.problem[0] != '\0')
 		say(v, SMART_WARNING, "quoind", HEALTH_EVENTS_LOST, status.problem);
 	return json;
@@ -284,12 +269,12 @@ static json_t *hooks_encode(struct call *call, struct verdict *v)
 		if (!control_health_hook(call->control, i, &status))
 			continue;
 		json = json_object();
-		put(json, "kind", json_string(kinds[i]));
-		put(json, "delivered", number(status.delivered));
-		put(json, "given_up", number(status.failed));
-		put(json, "retries", number(status.retries));
-		put(json, "problem", text_or_null(status.problem));
-		ASSERT(json_array_append_new(all, json) == 0);
+		part_put(json, "kind", json_string(kinds[i]));
+		part_put(json, "delivered", part_number(status.delivered));
+		part_put(json, "given_up", part_number(status.failed));
+		part_put(json, "retries", part_number(status.retries));
+		part_put(json, "problem", part_words_or_null(status.problem));
+		part_append(all, json);
 		if (status.problem[0] != '\0')
 			say(v, SMART_FAILING, "quoind", HEALTH_HOOK_FAILING, status.problem);
 	}

@@ -9,6 +9,8 @@
 #include <quoin/control.h>
 #include <quoin/control_json.h>
 
+#include "parts.h"
+
 /* --- Requests -------------------------------------------------------------------------------- */
 
 int api_body_parse(const char *data, size_t length, json_t **ret_json, struct err *err)
@@ -111,42 +113,16 @@ unsigned api_error_status(int code)
 		ASSERT((ret) != NULL);                        \
 	} while (0)
 
-/* A message may carry a client's bytes or half a character: keep JSON valid at any price. */
-static json_t *text_encode(const char *text)
-{
-	char ascii[ERR_TEXT_MAX];
-	json_t *json = json_string(text);
-	size_t i;
-
-	if (json)
-		return json;
-	for (i = 0; text[i] && i < sizeof(ascii) - 1; i++)
-		ascii[i] = text[i] >= 0x20 && text[i] < 0x7F ? text[i] : '?';
-	ascii[i] = '\0';
-	return json_string(ascii);
-}
-
-static json_t *text_or_null(const char *text)
-{
-	return text && text[0] != '\0' ? text_encode(text) : json_null();
-}
-
 json_t *api_error_encode(const struct err *err)
 {
 	json_t *json;
 
 	PACK(json, "{s:{s:s, s:o}}", "error", "code", api_error_word(err->code), "message",
-	     text_encode(err->text));
+	     part_text(err->text));
 	return json;
 }
 
 /* --- Answers --------------------------------------------------------------------------------- */
-
-/* Counters stop at what JSON integers of other languages hold. */
-static json_int_t counter(uint64_t value)
-{
-	return (json_int_t)MIN(value, (uint64_t)INT64_MAX);
-}
 
 json_t *api_stats_encode(const struct control_target_info *info)
 {
@@ -155,13 +131,14 @@ json_t *api_stats_encode(const struct control_target_info *info)
 
 	PACK(json,
 	     "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:i, s:i, s:b, s:b, s:b}",
-	     "reads", counter(n->reads), "writes", counter(n->writes), "flushes",
-	     counter(n->flushes), "others", counter(n->others), "read_bytes",
-	     counter(n->read_bytes), "written_bytes", counter(n->written_bytes), "errors",
-	     counter(n->errors), "mmio_doorbells", counter(n->mmio_doorbells), "interrupts",
-	     counter(n->interrupts), "polls_idle", counter(n->polls_idle), "wakeups",
-	     counter(n->wakeups), "in_flight", (int)n->in_flight, "io_queues", (int)n->io_queues,
-	     "enabled", n->enabled, "fatal", n->fatal, "shadow_doorbells_active", n->shadow_active);
+	     "reads", part_integer(n->reads), "writes", part_integer(n->writes), "flushes",
+	     part_integer(n->flushes), "others", part_integer(n->others), "read_bytes",
+	     part_integer(n->read_bytes), "written_bytes", part_integer(n->written_bytes), "errors",
+	     part_integer(n->errors), "mmio_doorbells", part_integer(n->mmio_doorbells),
+	     "interrupts", part_integer(n->interrupts), "polls_idle", part_integer(n->polls_idle),
+	     "wakeups", part_integer(n->wakeups), "in_flight", (int)n->in_flight, "io_queues",
+	     (int)n->io_queues, "enabled", n->enabled, "fatal", n->fatal, "shadow_doorbells_active",
+	     n->shadow_active);
 	return json;
 }
 
@@ -171,9 +148,10 @@ static json_t *client_encode(const struct control_client_info *info)
 	json_t *json;
 
 	PACK(json, "{s:b, s:o, s:I, s:I, s:i, s:b, s:o}", "connected", info->connected, "pid", pid,
-	     "connections", counter(info->connections), "protocol_errors",
-	     counter(info->protocol_errors), "memory_regions", (int)info->memory_regions,
-	     "memory_private", info->memory_private, "last_error", text_or_null(info->last_error));
+	     "connections", part_integer(info->connections), "protocol_errors",
+	     part_integer(info->protocol_errors), "memory_regions", (int)info->memory_regions,
+	     "memory_private", info->memory_private, "last_error",
+	     part_text_or_null(info->last_error));
 	return json;
 }
 
@@ -185,8 +163,8 @@ static json_t *namespace_encode(struct control *control, const struct control_ta
 	json_t *more;
 
 	control_namespace_info(control, spec->name, index, &info);
-	PACK(more, "{s:I, s:i, s:b}", "capacity_bytes", counter(info.capacity_bytes), "block_size",
-	     (int)info.block_size, "read_only", info.read_only);
+	PACK(more, "{s:I, s:i, s:b}", "capacity_bytes", part_integer(info.capacity_bytes),
+	     "block_size", (int)info.block_size, "read_only", info.read_only);
 	ASSERT(json_object_update(json, more) == 0);
 	json_decref(more);
 	return json;
@@ -209,7 +187,7 @@ json_t *api_namespaces_encode(struct control *control, const char *name)
 
 	ASSERT(all != NULL);
 	for (unsigned i = 0; i < info.spec->namespace_count; i++)
-		ASSERT(json_array_append_new(all, namespace_encode(control, info.spec, i)) == 0);
+		part_append(all, namespace_encode(control, info.spec, i));
 	return all;
 }
 
@@ -231,10 +209,11 @@ json_t *api_target_encode(struct control *control, const char *name)
 	json_t *more;
 
 	PACK(more, "{s:s, s:o, s:s, s:o, s:o, s:o, s:o}", "state",
-	     info.failure ? "failed" : "running", "failure", text_or_null(info.failure), "socket",
-	     info.socket_path, "worker", info.failure ? json_null() : json_integer(info.worker),
-	     "namespaces", api_namespaces_encode(control, name), "client",
-	     client_encode(&info.client), "stats", api_stats_encode(&info));
+	     info.failure ? "failed" : "running", "failure", part_text_or_null(info.failure),
+	     "socket", info.socket_path, "worker",
+	     info.failure ? json_null() : json_integer(info.worker), "namespaces",
+	     api_namespaces_encode(control, name), "client", client_encode(&info.client), "stats",
+	     api_stats_encode(&info));
 	ASSERT(json_object_update(json, more) == 0);
 	json_decref(more);
 	return json;
@@ -248,8 +227,8 @@ json_t *api_worker_encode(struct control *control, unsigned index)
 	control_worker_info(control, index, &info);
 	PACK(json, "{s:o, s:i, s:i, s:I, s:I, s:I, s:I, s:I}", "cpu",
 	     info.cpu >= 0 ? json_integer(info.cpu) : json_null(), "targets", (int)info.targets,
-	     "pools", (int)info.pools, "turns", counter(info.turns), "sleeps", counter(info.sleeps),
-	     "io_submitted", counter(info.io_submitted), "io_batches", counter(info.io_batches),
-	     "messages", counter(info.messages));
+	     "pools", (int)info.pools, "turns", part_integer(info.turns), "sleeps",
+	     part_integer(info.sleeps), "io_submitted", part_integer(info.io_submitted),
+	     "io_batches", part_integer(info.io_batches), "messages", part_integer(info.messages));
 	return json;
 }

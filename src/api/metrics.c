@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * GET /metrics for Prometheus: pools, drives, volumes, targets, workers, the journal. Names and
- * units are those of its conventions: base units, _total where a number only grows.
- * docs/METRICS.md tells what to make of them.
+ * GET /metrics for Prometheus: pools, drives, the journal; volumes, targets and workers are in
+ * files of their own. Names and units are those of its conventions: base units, _total where a
+ * number only grows. docs/METRICS.md tells what to make of them.
  */
 #include "metrics.h"
 
@@ -11,7 +11,6 @@
 #include <string.h>
 
 #include <quoin/api_paths.h>
-#include <quoin/base_assert.h>
 #include <quoin/control_health.h>
 #include <quoin/health_drives.h>
 
@@ -24,11 +23,11 @@ struct scrape {
 	struct control_pool_health *pools;
 	unsigned drive_count;
 	struct health_drive *drives;
-	unsigned volume_counts[CONTROL_POOLS_MAX];
-	struct control_volume_health *volumes[CONTROL_POOLS_MAX];
 };
 
 static const char *const kinds[CONTROL_IO_KINDS] = {"read", "write", "other"};
+
+#define ABSENT (-1.0) /* there is no sample */
 
 static double seconds(uint64_t ns)
 {
@@ -118,6 +117,16 @@ static double pool_worst(const struct control_pool_health *h)
 	return seconds(h->io.worst_ns);
 }
 
+static double pool_full_in(const struct control_pool_health *h)
+{
+	return h->full_in_s > 0 ? (double)h->full_in_s : ABSENT;
+}
+
+static double pool_age(const struct control_pool_health *h)
+{
+	return h->age_ms != UINT64_MAX ? (double)h->age_ms / 1e3 : ABSENT;
+}
+
 static void pool_others_put(struct scrape *s)
 {
 	static const struct {
@@ -131,6 +140,11 @@ static void pool_others_put(struct scrape *s)
 		 pool_timed_out},
 		{"quoin_pool_slowest_request_seconds", "The slowest request of the last hour.",
 		 pool_worst},
+		{"quoin_pool_full_in_seconds",
+		 "When guests have all, if they go on as in the last day; absent = never.",
+		 pool_full_in},
+		{"quoin_pool_age_seconds",
+		 "How old the numbers of the pool are; absent = it is not imported.", pool_age},
 	};
 
 	for (size_t f = 0; f < ARRAY_SIZE(all); f++) {
@@ -138,40 +152,12 @@ static void pool_others_put(struct scrape *s)
 		for (unsigned i = 0; i < s->pool_count; i++) {
 			const struct metrics_label labels[] = {{"pool", s->pools[i].info.name},
 							       {NULL, NULL}};
+			const double value = all[f].get(&s->pools[i]);
 
-			metrics_sample(&s->t, (struct metrics_name){all[f].name, ""}, labels,
-				       all[f].get(&s->pools[i]));
+			if (value != ABSENT)
+				metrics_sample(&s->t, (struct metrics_name){all[f].name, ""},
+					       labels, value);
 		}
-	}
-}
-
-static void forecast_put(struct scrape *s)
-{
-	const struct metrics_name name = {"quoin_pool_full_in_seconds", ""};
-
-	metrics_head(&s->t, name.family, "gauge",
-		     "When guests have all, if they go on as in the last day; absent = never.");
-	for (unsigned i = 0; i < s->pool_count; i++) {
-		const struct metrics_label labels[] = {{"pool", s->pools[i].info.name},
-						       {NULL, NULL}};
-
-		if (s->pools[i].full_in_s > 0)
-			metrics_sample(&s->t, name, labels, (double)s->pools[i].full_in_s);
-	}
-}
-
-static void age_put(struct scrape *s)
-{
-	const struct metrics_name name = {"quoin_pool_age_seconds", ""};
-
-	metrics_head(&s->t, name.family, "gauge",
-		     "How old the numbers of the pool are; absent = it is not imported.");
-	for (unsigned i = 0; i < s->pool_count; i++) {
-		const struct metrics_label labels[] = {{"pool", s->pools[i].info.name},
-						       {NULL, NULL}};
-
-		if (s->pools[i].age_ms != UINT64_MAX)
-			metrics_sample(&s->t, name, labels, (double)s->pools[i].age_ms / 1e3);
 	}
 }
 
@@ -235,8 +221,6 @@ static void pools_put(struct scrape *s)
 		}
 	}
 	pool_others_put(s);
-	forecast_put(s);
-	age_put(s);
 	pool_io_put(s);
 }
 
@@ -366,102 +350,6 @@ static void smart_put(struct scrape *s)
 	}
 }
 
-/* --- Volumes -------------------------------------------------------------------------------- */
-
-#define VOLUME(member) offsetof(struct control_volume_health, member)
-
-static const struct field volume_fields[] = {
-	{"quoin_volume_size_bytes", "gauge", "Its size.", VOLUME(size_bytes)},
-	{"quoin_volume_used_bytes", "gauge", "All that is charged to it, snapshots included.",
-	 VOLUME(used_bytes)},
-	{"quoin_volume_referenced_bytes", "gauge", "What it maps.", VOLUME(referenced_bytes)},
-	{"quoin_volume_request_errors_total", "counter", "Requests that failed.",
-	 VOLUME(io.errors)},
-};
-
-static void volume_field_put(struct scrape *s, const struct field *field)
-{
-	metrics_head(&s->t, field->name, field->type, field->help);
-	for (unsigned p = 0; p < s->pool_count; p++) {
-		for (unsigned i = 0; i < s->volume_counts[p]; i++) {
-			const struct metrics_label labels[] = {{"pool", s->pools[p].info.name},
-							       {"volume", s->volumes[p][i].name},
-							       {NULL, NULL}};
-
-			metrics_sample(&s->t, (struct metrics_name){field->name, ""}, labels,
-				       u64_at(&s->volumes[p][i], field->offset));
-		}
-	}
-}
-
-static double volume_paused(const struct control_volume_health *v, unsigned kind)
-{
-	return v->paused;
-}
-
-static double volume_in_flight(const struct control_volume_health *v, unsigned kind)
-{
-	return v->io.in_flight;
-}
-
-static double volume_requests(const struct control_volume_health *v, unsigned kind)
-{
-	return (double)v->io.requests[kind];
-}
-
-static double volume_bytes(const struct control_volume_health *v, unsigned kind)
-{
-	return (double)v->io.bytes[kind];
-}
-
-static double volume_seconds(const struct control_volume_health *v, unsigned kind)
-{
-	return seconds(v->io.ns[kind]);
-}
-
-struct volume_family {
-	const char *name, *type, *help;
-	unsigned kinds; /* 1: it has no kind */
-	double (*get)(const struct control_volume_health *v, unsigned kind);
-};
-
-static const struct volume_family volume_families[] = {
-	{"quoin_volume_paused", "gauge", "1 when its writes wait for space.", 1, volume_paused},
-	{"quoin_volume_requests_in_flight", "gauge", "Requests under way.", 1, volume_in_flight},
-	{"quoin_volume_requests_total", "counter", "Requests of guests.", CONTROL_IO_KINDS,
-	 volume_requests},
-	{"quoin_volume_request_bytes_total", "counter", "Bytes of them.", CONTROL_IO_KINDS,
-	 volume_bytes},
-	{"quoin_volume_request_seconds_total", "counter", "Time of all of them together.",
-	 CONTROL_IO_KINDS, volume_seconds},
-};
-
-static void volume_family_put(struct scrape *s, const struct volume_family *f, unsigned pool)
-{
-	for (unsigned i = 0; i < s->volume_counts[pool] * f->kinds; i++) {
-		const struct control_volume_health *v = &s->volumes[pool][i / f->kinds];
-		const unsigned kind = i % f->kinds;
-		const struct metrics_label labels[] = {{"pool", s->pools[pool].info.name},
-						       {"volume", v->name},
-						       {"kind", f->kinds > 1 ? kinds[kind] : NULL},
-						       {NULL, NULL}};
-
-		metrics_sample(&s->t, (struct metrics_name){f->name, ""}, labels, f->get(v, kind));
-	}
-}
-
-static void volumes_put(struct scrape *s)
-{
-	for (size_t f = 0; f < ARRAY_SIZE(volume_fields); f++)
-		volume_field_put(s, &volume_fields[f]);
-	for (size_t f = 0; f < ARRAY_SIZE(volume_families); f++) {
-		metrics_head(&s->t, volume_families[f].name, volume_families[f].type,
-			     volume_families[f].help);
-		for (unsigned p = 0; p < s->pool_count; p++)
-			volume_family_put(s, &volume_families[f], p);
-	}
-}
-
 /* --- All -------------------------------------------------------------------------------------- */
 
 static void gather(struct call *call, struct scrape *s)
@@ -472,12 +360,8 @@ static void gather(struct call *call, struct scrape *s)
 	s->pools = xcalloc(CONTROL_POOLS_MAX, sizeof(*s->pools));
 	s->drives = xcalloc(room + 1, sizeof(*s->drives));
 	while (s->pool_count < CONTROL_POOLS_MAX &&
-	       control_health_pool(call->control, s->pool_count, &s->pools[s->pool_count])) {
-		const unsigned i = s->pool_count++;
-
-		s->volume_counts[i] = control_health_volumes(call->control, s->pools[i].info.name,
-							     &s->volumes[i]);
-	}
+	       control_health_pool(call->control, s->pool_count, &s->pools[s->pool_count]))
+		s->pool_count++;
 	while (s->drive_count < room &&
 	       health_drives_get(drives, s->drive_count, &s->drives[s->drive_count]))
 		s->drive_count++;
@@ -485,8 +369,6 @@ static void gather(struct call *call, struct scrape *s)
 
 static void scrape_fini(struct scrape *s)
 {
-	for (unsigned i = 0; i < s->pool_count; i++)
-		free(s->volumes[i]);
 	free(s->pools);
 	free(s->drives);
 }
@@ -516,10 +398,9 @@ int api_metrics(struct call *call, struct err *err)
 	pools_put(&s);
 	drive_errors_put(&s);
 	smart_put(&s);
-	volumes_put(&s);
 	metrics_targets(call, &s.t);
 	journal_put(call, &s);
 	scrape_fini(&s);
-	call->text = text_detach(&s.t);
+	metrics_volumes(call, &s.t);
 	return 0;
 }

@@ -24,4 +24,18 @@ struct metrics_name {
 void metrics_sample(struct text *t, struct metrics_name name, const struct metrics_label *labels,
 		    double value);
 
+/* --- The same for very many ------------------------------------------------------------------- */
+
+/* What stands between the braces: made once for all samples of an object. */
+void metrics_labels(struct text *t, const struct metrics_label *labels);
+
+struct metrics_value {
+	uint64_t number;
+	bool is_ns; /* and is printed in seconds */
+};
+
+/* `labels` as they were made; `more` behind them with a comma before it, or "". */
+void metrics_line(struct text *t, const char *family, const char *labels, const char *more,
+		  struct metrics_value value);
+
 #endif

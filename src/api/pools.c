@@ -4,10 +4,10 @@
 #include <string.h>
 
 #include <quoin/api_pool_json.h>
-#include <quoin/base_assert.h>
 #include <quoin/base_text.h>
 #include <quoin/control_pool.h>
 
+#include "parts.h"
 #include "routes.h"
 
 #define HISTORY_PAGE 256
@@ -33,7 +33,7 @@ int api_pools_list(struct call *call, struct err *err)
 		r = control_pool_info(call->control, control_pool_name(call->control, i), info,
 				      err);
 		if (r == 0)
-			ASSERT(json_array_append_new(all, api_pool_encode(info)) == 0);
+			part_append(all, api_pool_encode(info));
 	}
 	if (r == 0)
 		call->answer = json_pack("{s:O}", "pools", all);
@@ -70,7 +70,7 @@ int api_pools_scan(struct call *call, struct err *err)
 		return r;
 	all = json_array();
 	for (unsigned i = 0; i < scan.count; i++)
-		ASSERT(json_array_append_new(all, api_pool_found_encode(&scan.found[i])) == 0);
+		part_append(all, api_pool_found_encode(&scan.found[i]));
 	free(scan.found);
 	call->answer = json_pack("{s:o}", "pools", all);
 	return 0;
@@ -142,7 +142,7 @@ int api_pool_history(struct call *call, struct err *err)
 	while (r == 0 && !page.end) {
 		r = control_pool_history(call->control, call->name, &page, lines, err);
 		for (unsigned i = 0; r == 0 && i < page.count; i++)
-			ASSERT(json_array_append_new(all, api_history_encode(&lines[i])) == 0);
+			part_append(all, api_history_encode(&lines[i]));
 	}
 	if (r == 0)
 		call->answer = json_pack("{s:O}", "history", all);

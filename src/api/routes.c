@@ -20,6 +20,7 @@
 #include <quoin/control_json.h>
 #include <quoin/control_pool.h>
 
+#include "parts.h"
 #include "routes.h"
 
 /* --- Handlers: 0 with an answer, or negative errno with a sentence ---------------------------- */
@@ -36,7 +37,7 @@ static int daemon_get(struct call *call, struct err *err)
 
 	ASSERT(workers != NULL);
 	for (unsigned i = 0; i < control_worker_count(call->control); i++)
-		ASSERT(json_array_append_new(workers, api_worker_encode(call->control, i)) == 0);
+		part_append(workers, api_worker_encode(call->control, i));
 	call->answer =
 		json_pack("{s:s, s:s, s:i, s:I, s:s, s:s, s:s, s:s?, s:I, s:i, s:i, s:o}", "name",
 			  "quoind", "version", api_version(), "pid", (int)getpid(), "uptime_s",
@@ -57,7 +58,7 @@ static int targets_list(struct call *call, struct err *err)
 	for (unsigned i = 0; i < control_target_count(call->control); i++) {
 		const char *name = control_target_name(call->control, i);
 
-		ASSERT(json_array_append_new(all, api_target_encode(call->control, name)) == 0);
+		part_append(all, api_target_encode(call->control, name));
 	}
 	call->answer = json_pack("{s:o}", "targets", all);
 	return 0;
@@ -415,6 +416,14 @@ static int run(const struct route *route, const struct api_request *request, str
 	return r;
 }
 
+void api_reply_fini(struct api_reply *reply)
+{
+	json_decref(reply->json);
+	free(reply->text);
+	if (reply->stream)
+		reply->stream->free(reply->stream);
+}
+
 void api_dispatch(const struct api_context *context, const struct api_request *request,
 		  struct api_reply *ret_reply)
 {
@@ -425,10 +434,9 @@ void api_dispatch(const struct api_context *context, const struct api_request *r
 	memset(ret_reply, 0, sizeof(*ret_reply));
 	route = route_find(request, &call, &ret_reply->allow, &err);
 	if (route && run(route, request, &call, &err) == 0) {
+		*ret_reply = call.reply;
 		ret_reply->status = route->status;
 		ret_reply->json = call.answer;
-		ret_reply->text = call.text;
-		ret_reply->text_is_json = call.text_is_json;
 		return;
 	}
 	ret_reply->status = api_error_status(err.code);

@@ -15,11 +15,10 @@ struct call {
 	struct control *control;
 	char name[CONTROL_NAME_MAX + 1];
 	unsigned nsid;
-	json_t *body;	     /* NULL when the route takes none */
-	struct api_ask *ask; /* the same decoded, when the route says what it takes */
-	json_t *answer;	     /* NULL = none */
-	char *text;	     /* the answer as it is sent; NULL = none */
-	bool text_is_json;   /* else it is plain */
+	json_t *body;		/* NULL when the route takes none */
+	struct api_ask *ask;	/* the same decoded, when the route says what it takes */
+	json_t *answer;		/* NULL = none */
+	struct api_reply reply; /* its text or stream, where the answer is that */
 };
 
 /* 0 with an answer, or negative errno with a sentence. */
@@ -27,6 +26,9 @@ struct text;
 
 /* metrics_targets.c: their part of the text. */
 void metrics_targets(struct call *call, struct text *t);
+
+/* metrics_volumes.c: the answer is `head`, which is taken, and all volumes behind it. */
+void metrics_volumes(struct call *call, struct text *head);
 
 /* health.c: requests of guests. */
 json_t *api_io_encode(const struct control_io_sums *sums);

@@ -4,11 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <quoin/base_assert.h>
 #include <quoin/base_text.h>
 #include <quoin/control_schedule.h>
 #include <quoin/health_event.h>
 
+#include "parts.h"
 #include "routes.h"
 
 /* Of the jobs, in their order. */
@@ -19,27 +19,20 @@ static const char *const next_keys[CONTROL_SCHEDULE_TESTS] = {"next_short_test_s
 static const uint64_t asks[CONTROL_SCHEDULE_JOBS] = {ASK_SHORT_TEST, ASK_LONG_TEST, ASK_TRIM,
 						     ASK_SCRUB};
 
-static void put(json_t *json, const char *key, json_t *value)
-{
-	ASSERT(json_object_set_new(json, key, value) == 0);
-}
-
 static json_t *number_or_null(uint64_t value)
 {
-	return value > 0 ? json_integer((json_int_t)value) : json_null();
+	return value > 0 ? part_number(value) : json_null();
 }
 
 static json_t *drive_encode(const struct control_schedule_drive *drive)
 {
-	char path[CONTROL_PATH_MAX + 1];
 	json_t *json = json_object();
 
-	health_text_copy(path, sizeof(path), drive->path);
-	put(json, "path", json_string(path));
-	put(json, "has_self_tests", json_boolean(drive->able));
-	put(json, "running", json_boolean(drive->running));
+	part_put(json, "path", part_words(drive->path));
+	part_put(json, "has_self_tests", json_boolean(drive->able));
+	part_put(json, "running", json_boolean(drive->running));
 	for (unsigned job = 0; job < CONTROL_SCHEDULE_TESTS; job++)
-		put(json, next_keys[job], number_or_null(drive->next_s[job]));
+		part_put(json, next_keys[job], number_or_null(drive->next_s[job]));
 	return json;
 }
 
@@ -49,16 +42,16 @@ static json_t *schedule_encode(const struct control_schedule_info *info)
 	json_t *drives = json_array();
 	json_t *json = json_object();
 
-	put(json, "pool", json_string(info->pool));
+	part_put(json, "pool", json_string(info->pool));
 	for (unsigned job = 0; job < CONTROL_SCHEDULE_JOBS; job++)
-		put(json, keys[job],
-		    control_schedule_available((enum control_schedule_job)job)
-			    ? json_integer((json_int_t)info->every_s[job])
-			    : json_null());
-	put(json, "next_trim_s", number_or_null(info->next_trim_s));
+		part_put(json, keys[job],
+			 control_schedule_available((enum control_schedule_job)job)
+				 ? part_number(info->every_s[job])
+				 : json_null());
+	part_put(json, "next_trim_s", number_or_null(info->next_trim_s));
 	for (unsigned i = 0; i < info->drive_count; i++)
-		ASSERT(json_array_append_new(drives, drive_encode(&info->drives[i])) == 0);
-	put(json, "drives", drives);
+		part_append(drives, drive_encode(&info->drives[i]));
+	part_put(json, "drives", drives);
 	return json;
 }
 
@@ -68,7 +61,7 @@ int api_schedules_list(struct call *call, struct err *err)
 	json_t *all = json_array();
 
 	for (unsigned i = 0; control_schedule_get(call->control, i, info); i++)
-		ASSERT(json_array_append_new(all, schedule_encode(info)) == 0);
+		part_append(all, schedule_encode(info));
 	call->answer = json_pack("{s:o}", "schedules", all);
 	return 0;
 }

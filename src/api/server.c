@@ -28,6 +28,7 @@
 #include "verbs.h"
 
 #define CONTENT_TEXT "text/plain; version=0.0.4; charset=utf-8"
+#define STREAM_BLOCK_BYTES (64 * 1024)
 #define CONNECTION_MEMORY_BYTES (16 * 1024) /* headers; bodies are ours */
 
 /* What anything but TLS 1.2 and 1.3 would be. */
@@ -74,26 +75,59 @@ static void headers_add(struct MHD_Response *response, const struct api_reply *r
 		MHD_add_response_header(response, MHD_HTTP_HEADER_WWW_AUTHENTICATE, "Bearer");
 }
 
+static ssize_t stream_read(void *data, uint64_t position UNUSED, char *bytes, size_t room)
+{
+	struct api_stream *stream = data;
+	const size_t length = stream->read(stream, bytes, room);
+
+	return length > 0 ? (ssize_t)length : MHD_CONTENT_READER_END_OF_STREAM;
+}
+
+static void stream_free(void *data)
+{
+	struct api_stream *stream = data;
+
+	stream->free(stream);
+}
+
+/* What of the reply becomes part of it is taken. NULL: there is no memory. */
+static struct MHD_Response *response_make(struct api_reply *reply)
+{
+	struct MHD_Response *response;
+
+	if (reply->stream)
+		response =
+			MHD_create_response_from_callback(reply->stream->length, STREAM_BLOCK_BYTES,
+							  stream_read, reply->stream, stream_free);
+	else
+		response = MHD_create_response_from_buffer(reply->text_length, reply->text,
+							   MHD_RESPMEM_MUST_FREE);
+	if (!response)
+		return NULL;
+	if (reply->stream || reply->text_length > 0)
+		MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
+					reply->text_is_json ? "application/json" : CONTENT_TEXT);
+	reply->stream = NULL;
+	reply->text = NULL;
+	return response;
+}
+
+/* What it holds is let go. */
 static enum MHD_Result answer(struct MHD_Connection *connection, struct api_reply *reply)
 {
-	char *text = reply->text;
-	struct MHD_Response *response;
+	struct MHD_Response *response = NULL;
 	enum MHD_Result result = MHD_NO;
 
-	if (!text)
-		text = reply->json ? json_dumps(reply->json, JSON_COMPACT) : xstrdup("");
-	json_decref(reply->json);
-	if (!text)
-		return MHD_NO;
-	response = MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE);
-	if (!response) {
-		free(text);
-		return MHD_NO;
+	if (!reply->stream && !reply->text) {
+		reply->text = reply->json ? json_dumps(reply->json, JSON_COMPACT) : xstrdup("");
+		reply->text_length = reply->text ? strlen(reply->text) : 0;
+		reply->text_is_json = true;
 	}
-	if (text[0] != '\0')
-		MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
-					reply->text && !reply->text_is_json ? CONTENT_TEXT
-									    : "application/json");
+	if (reply->stream || reply->text)
+		response = response_make(reply);
+	api_reply_fini(reply);
+	if (!response)
+		return MHD_NO;
 	headers_add(response, reply);
 	result = MHD_queue_response(connection, reply->status, response);
 	MHD_destroy_response(response);
@@ -236,10 +270,8 @@ static void on_completed(void *data, struct MHD_Connection *connection, void **e
 	if (!exchange)
 		return;
 	/* The client went before it had its answer. */
-	if (exchange->queued) {
-		json_decref(exchange->job.reply.json);
-		free(exchange->job.reply.text);
-	}
+	if (exchange->queued)
+		api_reply_fini(&exchange->job.reply);
 	text_fini(&exchange->body);
 	free(exchange);
 	*exchange_slot = NULL;

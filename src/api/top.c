@@ -12,39 +12,16 @@
 
 #include <quoin/api_paths.h>
 #include <quoin/api_pool_json.h>
-#include <quoin/base_assert.h>
 #include <quoin/base_clock.h>
 #include <quoin/base_text.h>
 #include <quoin/control_export.h>
 #include <quoin/control_health.h>
 #include <quoin/health_events.h>
 
+#include "parts.h"
 #include "routes.h"
 
 #define EVENTS 8
-
-static void put(json_t *json, const char *key, json_t *value)
-{
-	ASSERT(json_object_set_new(json, key, value) == 0);
-}
-
-static void append(json_t *array, json_t *value)
-{
-	ASSERT(json_array_append_new(array, value) == 0);
-}
-
-static json_t *number(uint64_t value)
-{
-	return json_integer((json_int_t)MIN(value, (uint64_t)INT64_MAX));
-}
-
-static json_t *text(const char *value)
-{
-	char copy[ERR_TEXT_MAX];
-
-	health_text_copy(copy, sizeof(copy), value);
-	return json_string(copy);
-}
 
 /* --- The daemon ------------------------------------------------------------------------------- */
 
@@ -76,11 +53,11 @@ static json_t *daemon_encode(bool verb_running)
 {
 	json_t *json = json_object();
 
-	put(json, "version", json_string(api_version()));
-	put(json, "pid", json_integer(getpid()));
-	put(json, "cpu_ns", number(cpu_ns()));
-	put(json, "memory_bytes", number(memory_bytes()));
-	put(json, "verb_running", json_boolean(verb_running));
+	part_put(json, "version", json_string(api_version()));
+	part_put(json, "pid", json_integer(getpid()));
+	part_put(json, "cpu_ns", part_number(cpu_ns()));
+	part_put(json, "memory_bytes", part_number(memory_bytes()));
+	part_put(json, "verb_running", json_boolean(verb_running));
 	return json;
 }
 
@@ -92,8 +69,8 @@ static json_t *io_encode(const struct control_io_sums *sums)
 	json_t *latency = json_array();
 
 	for (unsigned i = 0; i < CONTROL_IO_BUCKETS; i++)
-		append(latency, json_integer(sums->latency[i]));
-	put(json, "latency", latency);
+		part_append(latency, json_integer(sums->latency[i]));
+	part_put(json, "latency", latency);
 	return json;
 }
 
@@ -102,18 +79,18 @@ static json_t *pool_encode(const struct control_pool_health *h)
 	const struct control_pool_info *info = &h->info;
 	json_t *json = json_object();
 
-	put(json, "name", text(info->name));
-	put(json, "health", text(info->health));
-	put(json, "age_ms", h->age_ms == UINT64_MAX ? json_null() : number(h->age_ms));
-	put(json, "size_bytes", number(info->size_bytes));
-	put(json, "allocated_bytes", number(info->allocated_bytes));
-	put(json, "available_bytes", number(info->available_bytes));
-	put(json, "freeing_bytes", number(info->freeing_bytes));
-	put(json, "pending_bytes", number(h->pending_bytes));
-	put(json, "checkpoint", number(info->checkpoint));
-	put(json, "checkpoint_s", number(h->checkpoint_s));
-	put(json, "full", json_boolean(info->full));
-	put(json, "io", io_encode(&h->io.sums));
+	part_put(json, "name", part_words(info->name));
+	part_put(json, "health", part_words(info->health));
+	part_put(json, "age_ms", h->age_ms == UINT64_MAX ? json_null() : part_number(h->age_ms));
+	part_put(json, "size_bytes", part_number(info->size_bytes));
+	part_put(json, "allocated_bytes", part_number(info->allocated_bytes));
+	part_put(json, "available_bytes", part_number(info->available_bytes));
+	part_put(json, "freeing_bytes", part_number(info->freeing_bytes));
+	part_put(json, "pending_bytes", part_number(h->pending_bytes));
+	part_put(json, "checkpoint", part_number(info->checkpoint));
+	part_put(json, "checkpoint_s", part_number(h->checkpoint_s));
+	part_put(json, "full", json_boolean(info->full));
+	part_put(json, "io", io_encode(&h->io.sums));
 	return json;
 }
 
@@ -127,13 +104,13 @@ static void volumes_append(struct call *call, const struct control_pool_health *
 		json_t *json = json_object();
 
 		snprintf(name, sizeof(name), "%s/%s", h->info.name, volumes[i].name);
-		put(json, "name", text(name));
-		put(json, "age_ms", number(MIN(h->age_ms, (uint64_t)INT64_MAX)));
-		put(json, "size_bytes", number(volumes[i].size_bytes));
-		put(json, "used_bytes", number(volumes[i].used_bytes));
-		put(json, "paused", json_boolean(volumes[i].paused));
-		put(json, "io", io_encode(&volumes[i].io));
-		append(all, json);
+		part_put(json, "name", part_words(name));
+		part_put(json, "age_ms", part_number(MIN(h->age_ms, (uint64_t)INT64_MAX)));
+		part_put(json, "size_bytes", part_number(volumes[i].size_bytes));
+		part_put(json, "used_bytes", part_number(volumes[i].used_bytes));
+		part_put(json, "paused", json_boolean(volumes[i].paused));
+		part_put(json, "io", io_encode(volumes[i].io));
+		part_append(all, json);
 	}
 }
 
@@ -149,18 +126,18 @@ static json_t *job_encode(const struct job *job)
 {
 	json_t *json = json_object();
 
-	put(json, "kind", json_string(job->kind));
-	put(json, "object", text(job->object));
-	put(json, "state", text(job->state));
-	put(json, "done_bytes", number(job->done));
-	put(json, "total_bytes", number(job->all));
-	put(json, "rate", job->rate > 0 ? number(job->rate) : json_null());
-	put(json, "eta_s",
-	    job->rate > 0 ? number((job->all - MIN(job->done, job->all)) / job->rate)
-			  : json_null());
-	put(json, "fetched_bytes", json_null());
-	put(json, "verified_bytes", json_null());
-	put(json, "verify_bytes", json_null());
+	part_put(json, "kind", json_string(job->kind));
+	part_put(json, "object", part_words(job->object));
+	part_put(json, "state", part_words(job->state));
+	part_put(json, "done_bytes", part_number(job->done));
+	part_put(json, "total_bytes", part_number(job->all));
+	part_put(json, "rate", job->rate > 0 ? part_number(job->rate) : json_null());
+	part_put(json, "eta_s",
+		 job->rate > 0 ? part_number((job->all - MIN(job->done, job->all)) / job->rate)
+			       : json_null());
+	part_put(json, "fetched_bytes", json_null());
+	part_put(json, "verified_bytes", json_null());
+	part_put(json, "verify_bytes", json_null());
 	return json;
 }
 
@@ -176,10 +153,10 @@ static void deploy_append(const char *pool, const struct control_deploy_health *
 		return;
 	snprintf(name, sizeof(name), "%s/%s", pool, deploy->name);
 	json = job_encode(&job);
-	put(json, "fetched_bytes", number(deploy->fetched_bytes));
-	put(json, "verified_bytes", number(deploy->verified_bytes));
-	put(json, "verify_bytes", number(deploy->verify_bytes));
-	append(all, json);
+	part_put(json, "fetched_bytes", part_number(deploy->fetched_bytes));
+	part_put(json, "verified_bytes", part_number(deploy->verified_bytes));
+	part_put(json, "verify_bytes", part_number(deploy->verify_bytes));
+	part_append(all, json);
 }
 
 static void pool_jobs_append(const struct control_pool_health *h, json_t *all)
@@ -191,7 +168,7 @@ static void pool_jobs_append(const struct control_pool_health *h, json_t *all)
 	for (unsigned i = 0; i < h->deploy_count; i++)
 		deploy_append(h->info.name, &h->deploys[i], all);
 	if (trim->state && strcmp(trim->state, "running") == 0)
-		append(all, job_encode(&job));
+		part_append(all, job_encode(&job));
 }
 
 static void exports_append(struct call *call, json_t *all)
@@ -207,7 +184,7 @@ static void exports_append(struct call *call, json_t *all)
 				   info.done_bytes, info.data_bytes, 0};
 		if (info.elapsed_ms > 0)
 			job.rate = info.done_bytes * 1000 / info.elapsed_ms;
-		append(all, job_encode(&job));
+		part_append(all, job_encode(&job));
 	}
 }
 
@@ -218,16 +195,16 @@ static json_t *target_encode(const char *name, const struct control_target_info 
 {
 	json_t *json = json_object();
 
-	put(json, "name", text(name));
-	put(json, "state", json_string(info->failure ? "failed" : "running"));
-	put(json, "connected", json_boolean(info->client.connected));
-	put(json, "reads", number(info->stats.reads));
-	put(json, "writes", number(info->stats.writes));
-	put(json, "others", number(info->stats.others + info->stats.flushes));
-	put(json, "read_bytes", number(info->stats.read_bytes));
-	put(json, "written_bytes", number(info->stats.written_bytes));
-	put(json, "errors", number(info->stats.errors));
-	put(json, "in_flight", json_integer(info->stats.in_flight));
+	part_put(json, "name", part_words(name));
+	part_put(json, "state", json_string(info->failure ? "failed" : "running"));
+	part_put(json, "connected", json_boolean(info->client.connected));
+	part_put(json, "reads", part_number(info->stats.reads));
+	part_put(json, "writes", part_number(info->stats.writes));
+	part_put(json, "others", part_number(info->stats.others + info->stats.flushes));
+	part_put(json, "read_bytes", part_number(info->stats.read_bytes));
+	part_put(json, "written_bytes", part_number(info->stats.written_bytes));
+	part_put(json, "errors", part_number(info->stats.errors));
+	part_put(json, "in_flight", json_integer(info->stats.in_flight));
 	return json;
 }
 
@@ -240,7 +217,7 @@ static json_t *targets_encode(struct call *call)
 		struct control_target_info info;
 
 		if (control_target_info(call->control, name, &info, NULL) == 0)
-			append(all, target_encode(name, &info));
+			part_append(all, target_encode(name, &info));
 	}
 	return all;
 }
@@ -260,7 +237,7 @@ static json_t *events_encode(struct call *call)
 	query.since = status.newest > EVENTS ? status.newest - EVENTS : 0;
 	count = health_events_read(events, &query, found, EVENTS);
 	for (unsigned i = 0; i < count; i++)
-		append(all, health_event_encode(&found[i]));
+		part_append(all, health_event_encode(&found[i]));
 	return all;
 }
 
@@ -274,20 +251,20 @@ int api_top(struct call *call, struct err *err UNUSED)
 	json_t *jobs = json_array();
 	json_t *json = json_object();
 
-	put(json, "time_ns", number(clock_now_ns(CLOCK_MONOTONIC)));
-	put(json, "daemon", daemon_encode(!mine));
+	part_put(json, "time_ns", part_number(clock_now_ns(CLOCK_MONOTONIC)));
+	part_put(json, "daemon", daemon_encode(!mine));
 	for (unsigned i = 0; control_health_pool(call->control, i, h); i++) {
-		append(pools, pool_encode(h));
+		part_append(pools, pool_encode(h));
 		volumes_append(call, h, volumes);
 		pool_jobs_append(h, jobs);
 	}
 	if (mine)
 		exports_append(call, jobs);
-	put(json, "pools", pools);
-	put(json, "volumes", volumes);
-	put(json, "targets", mine ? targets_encode(call) : json_null());
-	put(json, "jobs", jobs);
-	put(json, "events", events_encode(call));
+	part_put(json, "pools", pools);
+	part_put(json, "volumes", volumes);
+	part_put(json, "targets", mine ? targets_encode(call) : json_null());
+	part_put(json, "jobs", jobs);
+	part_put(json, "events", events_encode(call));
 	if (mine && verbs)
 		pthread_mutex_unlock(verbs);
 	call->answer = json;

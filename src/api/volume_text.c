@@ -8,25 +8,13 @@
 #include <quoin/api_pool_json.h>
 #include <quoin/base_assert.h>
 
-#define DIGITS_MAX 20
-
-static void words(struct text *t, const char *s)
-{
-	text_append(t, s, strlen(s));
-}
+#include "parts.h"
 
 /* As api_pool_json.h has them: no larger than a signed number. */
 static void number(struct text *t, const char *key, uint64_t value)
 {
-	char digits[DIGITS_MAX];
-	unsigned at = DIGITS_MAX;
-
-	value = MIN(value, (uint64_t)INT64_MAX);
-	do
-		digits[--at] = (char)('0' + value % 10);
-	while ((value /= 10) > 0);
-	words(t, key);
-	text_append(t, digits + at, DIGITS_MAX - at);
+	text_word(t, key);
+	text_number(t, (uint64_t)part_integer(value));
 }
 
 /* Names are ASCII without anything that JSON escapes; what is not is foreign bytes. */
@@ -35,9 +23,9 @@ static void name(struct text *t, const char *key, const char *value)
 	char clean[CONTROL_OBJECT_MAX + 1];
 	size_t i;
 
-	words(t, key);
+	text_word(t, key);
 	if (value[0] == '\0') {
-		words(t, "null");
+		text_word(t, "null");
 		return;
 	}
 	for (i = 0; value[i] && i < sizeof(clean) - 1; i++)
@@ -52,8 +40,8 @@ static void name(struct text *t, const char *key, const char *value)
 
 static void truth(struct text *t, const char *key, bool value)
 {
-	words(t, key);
-	words(t, value ? "true" : "false");
+	text_word(t, key);
+	text_word(t, value ? "true" : "false");
 }
 
 /* Few have one. */
@@ -62,16 +50,16 @@ static void deploy_print(struct text *t, const struct control_deploy_info *info)
 	CLEANUP_FREE char *printed = NULL;
 	json_t *json;
 
-	words(t, ",\"deploy\":");
+	text_word(t, ",\"deploy\":");
 	if (!info) {
-		words(t, "null");
+		text_word(t, "null");
 		return;
 	}
 	json = api_deploy_encode(info);
 	printed = json_dumps(json, JSON_COMPACT);
 	json_decref(json);
 	ASSERT(printed != NULL);
-	words(t, printed);
+	text_word(t, printed);
 }
 
 void volume_print(struct text *t, const struct control_volume_info *info,
@@ -101,5 +89,5 @@ void volume_print(struct text *t, const struct control_volume_info *info,
 	number(t, ",\"snapshots\":", info->snapshot_count);
 	truth(t, ",\"paused\":", info->paused);
 	deploy_print(t, deploy);
-	words(t, "}");
+	text_word(t, "}");
 }

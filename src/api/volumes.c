@@ -6,10 +6,10 @@
 #include <errno.h>
 
 #include <quoin/api_pool_json.h>
-#include <quoin/base_assert.h>
 #include <quoin/base_text.h>
 #include <quoin/control_pool.h>
 
+#include "parts.h"
 #include "routes.h"
 #include "volume_text.h"
 
@@ -18,8 +18,9 @@
 
 static void answer_text(struct call *call, struct text *t)
 {
-	call->text = text_detach(t);
-	call->text_is_json = true;
+	call->reply.text_length = t->length;
+	call->reply.text = text_detach(t);
+	call->reply.text_is_json = true;
 }
 
 /* One that ended meanwhile is none. */
@@ -207,7 +208,7 @@ int api_snapshots_list(struct call *call, struct err *err)
 	int r = control_snapshot_list(call->control, call->ask->name, &page, infos, err);
 
 	for (unsigned i = 0; r == 0 && i < page.count; i++)
-		ASSERT(json_array_append_new(all, api_snapshot_encode(&infos[i])) == 0);
+		part_append(all, api_snapshot_encode(&infos[i]));
 	if (r == 0)
 		call->answer =
 			json_pack("{s:O, s:o}", "snapshots", all, "next",

@@ -8,6 +8,9 @@
 #include <quoin/base_assert.h>
 #include <quoin/base_text.h>
 
+#define DIGITS_MAX 20  /* of 64 bits */
+#define PRINTF_ROOM 64 /* most pieces are shorter: they are printed once */
+
 void *xmalloc(size_t size_bytes)
 {
 	void *p = malloc(size_bytes ? size_bytes : 1);
@@ -55,29 +58,58 @@ void text_fini(struct text *t)
 	text_init(t);
 }
 
+/* Room for `length` more bytes and the NUL. */
+static void make_room(struct text *t, size_t length)
+{
+	if (t->capacity - t->length >= length + 1)
+		return;
+	t->capacity = (t->length + length + 1) * 2;
+	t->data = realloc(t->data, t->capacity);
+	ASSERT(t->data != NULL);
+}
+
 void text_append(struct text *t, const char *bytes, size_t length)
 {
-	if (t->capacity - t->length < length + 1) {
-		t->capacity = (t->length + length + 1) * 2;
-		t->data = realloc(t->data, t->capacity);
-		ASSERT(t->data != NULL);
-	}
+	make_room(t, length);
 	memcpy(t->data + t->length, bytes, length);
 	t->length += length;
 	t->data[t->length] = '\0';
 }
 
+void text_word(struct text *t, const char *word)
+{
+	text_append(t, word, strlen(word));
+}
+
+void text_number(struct text *t, uint64_t value)
+{
+	char digits[DIGITS_MAX];
+	unsigned at = DIGITS_MAX;
+
+	do
+		digits[--at] = (char)('0' + value % 10);
+	while ((value /= 10) > 0);
+	text_append(t, digits + at, DIGITS_MAX - at);
+}
+
 void text_printf(struct text *t, const char *format, ...)
 {
-	CLEANUP_FREE char *piece = NULL;
 	va_list args;
+	va_list again;
 	int length;
 
+	make_room(t, PRINTF_ROOM);
 	va_start(args, format);
-	length = vasprintf(&piece, format, args);
-	va_end(args);
+	va_copy(again, args);
+	length = vsnprintf(t->data + t->length, t->capacity - t->length, format, args);
 	ASSERT(length >= 0);
-	text_append(t, piece, (size_t)length);
+	if ((size_t)length >= t->capacity - t->length) {
+		make_room(t, (size_t)length);
+		vsnprintf(t->data + t->length, t->capacity - t->length, format, again);
+	}
+	t->length += (size_t)length;
+	va_end(again);
+	va_end(args);
 }
 
 char *text_detach(struct text *t)

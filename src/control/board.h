@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The last look at each pool, for who asks how it is. The home loops write here, any thread reads:
- * a question waits neither for a loop nor for a verb. What a look does not bring any more is said
- * to be old.
+ * a question waits neither for a loop nor for a verb, and a loop never for who reads. What a look
+ * does not bring any more is said to be old.
+ *
+ * Of a pool with very many volumes a look takes the next slice of them alone, in the order of their
+ * numbers; what was known of these is replaced. There may be ten thousand, of which few are busy:
+ * counters are kept of those alone that had a request.
  */
 #ifndef CONTROL_BOARD_H
 #define CONTROL_BOARD_H
@@ -17,9 +21,10 @@
 
 struct board_entry {
 	struct control_pool_health health;
-	struct control_volume_health *volumes; /* `volume_count` of the last whole round */
-	unsigned volume_count;
-	uint64_t looked_ns; /* monotonic; 0 = it is not watched: it failed */
+	unsigned volume_count, volume_room;
+	unsigned busy_count;		       /* of those with counters of their own */
+	struct control_volume_health *volumes; /* by number */
+	uint64_t looked_ns;		       /* monotonic; 0 = it is not watched: it failed */
 };
 
 struct control_board {
@@ -31,9 +36,9 @@ struct control_board {
 void control_board_init(struct control_board *board);
 void control_board_fini(struct control_board *board);
 
-/* [home loop] */
-void control_board_put(struct control_board *board, struct control_pool *pool,
-		       const struct control_pool_info *info);
+/* [home loop] False: somebody reads at this moment; nothing was done. */
+MUST_CHECK bool control_board_put(struct control_board *board, struct control_pool *pool,
+				  const struct control_pool_info *info);
 
 /* The pool could not be imported, because of `why`; it stays in the list. */
 void control_board_failed(struct control_board *board, const struct control_pool *pool,

@@ -237,6 +237,19 @@ static void trim_copy(const struct pool_trim_status *from, struct control_pool_t
 	to->ended_s = from->ended_s;
 }
 
+_Static_assert(CONTROL_IO_KINDS == POOL_IO_KINDS, "kinds");
+
+static void drive_io_copy(const struct pool_drive_io *from, struct control_drive_io *to)
+{
+	memcpy(to->requests, from->requests, sizeof(to->requests));
+	memcpy(to->bytes, from->bytes, sizeof(to->bytes));
+	memcpy(to->ns, from->ns, sizeof(to->ns));
+	to->busy_ns = from->busy_ns;
+	to->in_flight = 0;
+	for (unsigned i = 0; i < POOL_IO_KINDS; i++)
+		to->in_flight += from->in_flight[i];
+}
+
 static void drive_copy(const struct pool_drive_status *from, struct control_drive_info *to)
 {
 	snprintf(to->path, sizeof(to->path), "%s", from->path ? from->path : "");
@@ -248,6 +261,7 @@ static void drive_copy(const struct pool_drive_status *from, struct control_driv
 	to->read_errors = from->read_errors;
 	to->write_errors = from->write_errors;
 	to->check_errors = from->check_errors;
+	drive_io_copy(&from->io, &to->io);
 }
 
 static void damage_copy(const struct pool_damage *from, struct control_damage *to)

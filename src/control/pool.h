@@ -20,13 +20,6 @@
 #include "watch.h"
 #include "workers.h"
 
-/* A round over the volumes of a pool, in slices; see board.h. */
-struct board_round {
-	unsigned cursor;
-	unsigned count, room;
-	struct control_volume_health *volumes;
-};
-
 /* The home loop's; see pool_watch.h. */
 struct control_pool_watch {
 	struct loop_timer timer;
@@ -34,7 +27,7 @@ struct control_pool_watch {
 	struct control_pool_info *before, *now; /* NULL = not watched; `before` is the last look */
 	struct control_watch watch;
 	struct forecast forecast;
-	struct board_round round;
+	unsigned cursor; /* of a round over the volumes, in slices: see board.h */
 };
 
 /*

@@ -23,11 +23,13 @@ static void paused_find(struct pool *engine, struct control_paused *paused)
 	}
 }
 
-static void look(struct control_pool *pool)
+/* False: it was told to nobody who asks how the pool is. */
+static bool look(struct control_pool *pool)
 {
 	struct control_pool_watch *w = &pool->watch;
 	struct control_pool_info *old = w->before;
 	struct control_paused paused = {.count = 0};
+	bool told;
 
 	memset(w->now, 0, sizeof(*w->now));
 	snprintf(w->now->name, sizeof(w->now->name), "%s", pool->name);
@@ -39,18 +41,19 @@ static void look(struct control_pool *pool)
 		paused_find(pool->pool, &paused);
 	control_watch_compare(&w->watch, w->looked ? w->before : NULL, w->now, &paused,
 			      pool->events);
-	control_board_put(pool->board, pool, w->now);
+	told = control_board_put(pool->board, pool, w->now);
 	w->before = w->now;
 	w->now = old;
 	w->looked = true;
+	return told;
 }
 
 static void on_time(struct loop_timer *timer)
 {
 	struct control_pool *pool = container_of(timer, struct control_pool, watch.timer);
+	const uint64_t wait_ms = look(pool) ? CONTROL_WATCH_MS : CONTROL_WATCH_SOON_MS;
 
-	look(pool);
-	loop_timer_arm(pool->loop, timer, loop_now_ns(pool->loop) + CONTROL_WATCH_MS * NS_PER_MS);
+	loop_timer_arm(pool->loop, timer, loop_now_ns(pool->loop) + wait_ms * NS_PER_MS);
 }
 
 void control_pool_watch_start(struct control_pool *pool)
@@ -78,9 +81,9 @@ void control_pool_watch_stop(struct control_pool *pool)
 
 	if (!w->now)
 		return;
-	look(pool);
+	/* For its events: the board forgets the pool. */
+	(void)look(pool);
 	loop_timer_disarm(pool->loop, &w->timer);
-	free(w->round.volumes);
 	free(w->now);
 	free(w->before);
 	w->now = w->before = NULL;

@@ -116,7 +116,8 @@ static void look(struct eve *eve, const struct eve_view *view)
 		eve->hardware_due_ms = moment.now_ms + hardware_wait_ms(eve);
 		news = true;
 	}
-	if (moment.now_ms >= eve->metrics_due_ms) {
+	/* Else with the next view. */
+	if (view->all && moment.now_ms >= eve->metrics_due_ms) {
 		metrics_look(eve, view, moment);
 		eve->metrics_due_ms =
 			moment.now_ms + eve_jitter_ms(&eve->random, config->metrics_s);
@@ -135,11 +136,15 @@ static void *watcher_main(void *arg)
 	pthread_mutex_lock(&eve->lock);
 	while (!eve->stopping) {
 		uint64_t next_ms = UINT64_MAX;
+		struct eve_known known;
 		struct eve_view view;
+		bool all;
 
 		if (eve_config_is_on(&eve->look.config)) {
+			eve_look_known(&eve->look, &known);
+			all = eve->send || clock_now_ms(CLOCK_MONOTONIC) >= eve->metrics_due_ms;
 			pthread_mutex_unlock(&eve->lock);
-			eve_view_take(&view, eve->control);
+			eve_view_take(&view, eve->control, all ? NULL : &known);
 			pthread_mutex_lock(&eve->lock);
 			look(eve, &view);
 			eve_view_fini(&view);
@@ -372,7 +377,7 @@ json_t *eve_messages(struct eve *eve)
 	struct eve_view view;
 	json_t *json;
 
-	eve_view_take(&view, eve->control);
+	eve_view_take(&view, eve->control, NULL);
 	pthread_mutex_lock(&eve->lock);
 	json = eve_look_print(&eve->look, &view, clock_now_ms(CLOCK_REALTIME));
 	pthread_mutex_unlock(&eve->lock);

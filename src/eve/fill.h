@@ -30,12 +30,25 @@ struct eve_volume_memory {
 	uint64_t error_ms; /* since when it is in error; 0 = it is not */
 };
 
+/* Of a volume what its message is made of; all else is zero. */
+struct eve_volume_seen {
+	struct control_volume_health volume;
+	bool suspended; /* its pool */
+};
+
 /* --- State ---------------------------------------------------------------------------------- */
 
 Eve__ZInfoDevice *eve_fill_device(const struct eve_fill *fill);
 Eve__ZInfoVolume *eve_fill_volume(const struct eve_fill *fill, const struct eve_pool_view *pool,
 				  const struct control_volume_health *volume,
 				  struct eve_volume_memory *memory);
+
+/*
+ * True: nothing that its message is made of differs from what was seen the last time, which was the
+ * same volume with this memory. It has been seen now.
+ */
+bool eve_fill_volume_same(const struct control_volume_health *volume, bool suspended,
+			  const struct eve_volume_memory *memory, struct eve_volume_seen *seen);
 
 /* It is gone: its identity and nothing else. */
 Eve__ZInfoVolume *eve_fill_gone(struct eve_arena *arena, const uint8_t guid[16]);
@@ -52,7 +65,8 @@ Eve__ZHardwareHealth *eve_fill_hardware(const struct eve_fill *fill);
 /* --- Shared by the files that fill ----------------------------------------------------------- */
 
 Google__Protobuf__Timestamp *eve_fill_time(struct eve_arena *arena, uint64_t time_ms);
-Eve__DiskDescription *eve_fill_disk(const struct eve_fill *fill, const char *path);
+Eve__DiskDescription *eve_fill_disk(const struct eve_fill *fill,
+				    const struct control_drive_info *info);
 
 /* How drives lie in a pool: those directly under it, and groups of several. */
 struct eve_group {

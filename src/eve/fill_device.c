@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include <quoin/base_text.h>
+#include <quoin/control_spec.h>
 
 #include "fill.h"
 
@@ -17,14 +18,21 @@ Google__Protobuf__Timestamp *eve_fill_time(struct eve_arena *arena, uint64_t tim
 	return stamp;
 }
 
-Eve__DiskDescription *eve_fill_disk(const struct eve_fill *fill, const char *path)
+/* A path may be another drive's the next time, and a file has no serial number: what the pool knows
+ * the drive by is there in any case. */
+Eve__DiskDescription *eve_fill_disk(const struct eve_fill *fill,
+				    const struct control_drive_info *info)
 {
-	const struct health_drive *drive = eve_view_drive(fill->view, path);
+	const struct health_drive *drive = eve_view_drive(fill->view, info->path);
 	Eve__DiskDescription *disk = eve_arena_take(fill->arena, sizeof(*disk));
 
 	eve__disk_description__init(disk);
-	disk->name = eve_arena_text(fill->arena, path);
+	disk->name = eve_arena_text(fill->arena, info->path);
 	disk->serial = eve_arena_text(fill->arena, drive ? drive->report.serial : "");
+	/* A pool that is not imported knows none. */
+	if (!control_uuid_is_zero(info->guid))
+		disk->logical_name = control_uuid_format(
+			info->guid, eve_arena_take(fill->arena, CONTROL_UUID_TEXT_MAX));
 	return disk;
 }
 
@@ -91,7 +99,7 @@ static Eve__StorageDiskState *drive_fill(const struct eve_fill *fill,
 	Eve__StorageDiskState *state = eve_arena_take(fill->arena, sizeof(*state));
 
 	eve__storage_disk_state__init(state);
-	state->disk_name = eve_fill_disk(fill, drive->path);
+	state->disk_name = eve_fill_disk(fill, drive);
 	state->status = drive_status(drive->state);
 	state->state = eve_arena_text(fill->arena, drive_words(drive));
 	state->smart_status = smart_words(fill, drive->path);

@@ -118,6 +118,7 @@ static Eve__StorageDiskInfo *disk_fill(const struct eve_fill *fill,
 
 	eve__storage_disk_info__init(disk);
 	disk->disk_name = eve_arena_text(fill->arena, drive->name.path);
+	disk->wwn = eve_arena_text(fill->arena, drive->report.wwn);
 	disk->serial_number = eve_arena_text(fill->arena, drive->report.serial);
 	disk->model = eve_arena_text(fill->arena, drive->report.model);
 	disk->collector_errors = eve_arena_text(fill->arena, drive->problem);

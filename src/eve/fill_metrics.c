@@ -52,13 +52,32 @@ static Eve__StorageDiskMetric *drive_fill(const struct eve_fill *fill,
 	Eve__StorageDiskMetric *metric = eve_arena_take(fill->arena, sizeof(*metric));
 
 	eve__storage_disk_metric__init(metric);
-	metric->disk_name = eve_fill_disk(fill, drive->path);
+	metric->disk_name = eve_fill_disk(fill, drive);
 	metric->metrics = vdev_new(fill);
 	metric->metrics->total = drive->size_bytes;
 	metric->metrics->read_errors = drive->read_errors;
 	metric->metrics->write_errors = drive->write_errors;
 	metric->metrics->checksum_errors = drive->check_errors;
+	metric->metrics->i_os_in_progress = drive->io.in_flight;
+	requests_fill(fill, drive->guid, metric->metrics);
 	return metric;
+}
+
+/* What a group was asked is what its drives were. Of the times with any request the longest. */
+static void vdev_add(Eve__StorageVDevMetrics *sum, const Eve__StorageVDevMetrics *drive)
+{
+	sum->read_errors += drive->read_errors;
+	sum->write_errors += drive->write_errors;
+	sum->checksum_errors += drive->checksum_errors;
+	sum->bytes_read += drive->bytes_read;
+	sum->bytes_write += drive->bytes_write;
+	sum->ops_count_read += drive->ops_count_read;
+	sum->ops_count_write += drive->ops_count_write;
+	sum->i_os_in_progress += drive->i_os_in_progress;
+	sum->read_ticks += drive->read_ticks;
+	sum->write_ticks += drive->write_ticks;
+	sum->weighted_i_o_ticks += drive->weighted_i_o_ticks;
+	sum->i_os_total_ticks = MAX(sum->i_os_total_ticks, drive->i_os_total_ticks);
 }
 
 static Eve__StorageDiskMetric **drives_fill(const struct eve_fill *fill,
@@ -83,13 +102,8 @@ static Eve__StorageChildrenMetric *group_fill(const struct eve_fill *fill,
 	child->n_disks = group->count;
 	child->disks = drives_fill(fill, info, group->drives, group->count);
 	child->metrics = vdev_new(fill);
-	for (unsigned i = 0; i < group->count; i++) {
-		const struct control_drive_info *drive = &info->drives[group->drives[i]];
-
-		child->metrics->read_errors += drive->read_errors;
-		child->metrics->write_errors += drive->write_errors;
-		child->metrics->checksum_errors += drive->check_errors;
-	}
+	for (unsigned i = 0; i < group->count; i++)
+		vdev_add(child->metrics, child->disks[i]->metrics);
 	return child;
 }
 
@@ -118,7 +132,7 @@ static Eve__StorageVDevMetrics *zvol_fill(const struct eve_fill *fill,
 		volume->guid, eve_arena_take(fill->arena, CONTROL_UUID_TEXT_MAX));
 	vdev->alloc = volume->used_bytes;
 	vdev->total = volume->size_bytes;
-	vdev->i_os_in_progress = volume->io.in_flight;
+	vdev->i_os_in_progress = volume->io->in_flight;
 	requests_fill(fill, volume->guid, vdev);
 	return vdev;
 }

@@ -56,7 +56,7 @@ static const struct trouble *trouble_of(const struct eve_pool_view *pool,
 
 	if (strcmp(volume->arrival, "failed") == 0)
 		return &failed;
-	if (strcmp(pool->health.info.health, "suspended") == 0)
+	if (eve_view_suspended(&pool->health))
 		return &suspended;
 	if (volume->paused)
 		return &paused;
@@ -128,6 +128,29 @@ Eve__ZInfoVolume *eve_fill_volume(const struct eve_fill *fill, const struct eve_
 	if (trouble)
 		info->volumeerr = trouble_fill(fill, trouble, info, memory);
 	return info;
+}
+
+/* Members are copied one by one into zeroes: it is compared as bytes. */
+bool eve_fill_volume_same(const struct control_volume_health *volume, bool suspended,
+			  const struct eve_volume_memory *memory, struct eve_volume_seen *seen)
+{
+	struct eve_volume_seen now;
+	bool same;
+
+	memset(&now, 0, sizeof(now));
+	memcpy(now.volume.name, volume->name, sizeof(now.volume.name));
+	memcpy(now.volume.guid, volume->guid, sizeof(now.volume.guid));
+	now.volume.paused = volume->paused;
+	now.volume.in_use = volume->in_use;
+	now.volume.arrival = volume->arrival;
+	now.volume.arrival_percent = volume->arrival_percent;
+	now.volume.size_bytes = volume->size_bytes;
+	now.volume.referenced_bytes = shown_bytes(memory->shown_bytes, volume);
+	now.volume.created_s = volume->created_s;
+	now.suspended = suspended;
+	same = memcmp(&now, seen, sizeof(now)) == 0;
+	memcpy(seen, &now, sizeof(now));
+	return same;
 }
 
 Eve__ZInfoVolume *eve_fill_gone(struct eve_arena *arena, const uint8_t guid[16])

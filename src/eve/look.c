@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <quoin/base_assert.h>
+#include <quoin/control_spec.h>
 
 #include "json.h"
 
@@ -21,23 +22,39 @@ static struct eve_fill fill_of(const struct eve_look *look, const struct eve_vie
 
 /* --- Counters ------------------------------------------------------------------------------- */
 
-static struct eve_total_entry *entry_of(const struct eve_look *look, const uint8_t guid[16])
+static struct eve_total_entry *note(struct eve_look *look, const struct eve_pool_view *pool,
+				    const uint8_t guid[16], const struct control_io_sums *sums)
 {
-	return eve_totals_find(&look->totals, guid);
+	struct eve_total_entry key = {.is_drive = false};
+
+	memcpy(key.guid, guid, sizeof(key.guid));
+	memcpy(key.pool, pool->health.info.guid, sizeof(key.pool));
+	return eve_totals_note(&look->totals, &key, sums, pool->health.born_ns);
 }
 
-static void totals_note(struct eve_look *look, const struct eve_pool_view *pool)
+static void drive_note(struct eve_look *look, const struct eve_pool_view *pool,
+		       const struct control_drive_info *drive)
 {
-	const struct control_pool_health *health = &pool->health;
-	struct eve_total_entry key;
+	struct eve_total_entry key = {.is_drive = true};
+	struct control_io_sums sums = {.busy_ns = drive->io.busy_ns};
 
-	memcpy(key.guid, health->info.guid, sizeof(key.guid));
-	memcpy(key.pool, health->info.guid, sizeof(key.pool));
-	eve_totals_note(&look->totals, &key, &health->io.sums, health->born_ns);
-	for (unsigned i = 0; i < pool->volume_count; i++) {
-		memcpy(key.guid, pool->volumes[i].guid, sizeof(key.guid));
-		eve_totals_note(&look->totals, &key, &pool->volumes[i].io, health->born_ns);
-	}
+	if (control_uuid_is_zero(drive->guid))
+		return;
+	memcpy(key.guid, drive->guid, sizeof(key.guid));
+	memcpy(key.pool, pool->health.info.guid, sizeof(key.pool));
+	memcpy(sums.requests, drive->io.requests, sizeof(sums.requests));
+	memcpy(sums.bytes, drive->io.bytes, sizeof(sums.bytes));
+	memcpy(sums.ns, drive->io.ns, sizeof(sums.ns));
+	eve_totals_note(&look->totals, &key, &sums, pool->health.born_ns);
+}
+
+static void pool_note(struct eve_look *look, const struct eve_pool_view *pool)
+{
+	const struct control_pool_info *info = &pool->health.info;
+
+	note(look, pool, info->guid, &pool->health.io.sums);
+	for (unsigned i = 0; i < info->drive_count; i++)
+		drive_note(look, pool, &info->drives[i]);
 }
 
 /* --- What is there -------------------------------------------------------------------------- */
@@ -68,24 +85,31 @@ static void volume_tell(struct eve_look *look, const struct eve_fill *fill,
 	look->store.changes++;
 }
 
-static void volume_look(struct eve_look *look, const struct eve_fill *fill,
+/* False: it is not told as it is. */
+static bool volume_look(struct eve_look *look, const struct eve_fill *fill,
 			const struct eve_pool_view *pool,
 			const struct control_volume_health *volume, uint64_t now_ms)
 {
-	struct eve_total_entry *entry = entry_of(look, volume->guid);
+	struct eve_total_entry *entry = note(look, pool, volume->guid, volume->io);
 	struct eve_object *object;
+	bool same;
 
 	/* Beyond the most that are kept. */
 	if (!entry)
-		return;
+		return true;
 	if (!entry->object)
 		entry->object = eve_store_volume(&look->store, volume->guid);
 	object = entry->object;
 	memcpy(object->pool, pool->health.info.guid, sizeof(object->pool));
 	object->look = look->number;
-	object->gone = false;
-	volume_tell(look, fill, object, eve_fill_volume(fill, pool, volume, &object->memory),
-		    now_ms);
+	same = eve_fill_volume_same(volume, eve_view_suspended(&pool->health), &object->memory,
+				    &object->seen);
+	if (!same || object->gone || object->version == 0 || object->differs_ms != 0) {
+		object->gone = false;
+		volume_tell(look, fill, object,
+			    eve_fill_volume(fill, pool, volume, &object->memory), now_ms);
+	}
+	return object->differs_ms == 0;
 }
 
 /* --- What is not ---------------------------------------------------------------------------- */
@@ -99,26 +123,27 @@ static const struct eve_pool_view *pool_of(const struct eve_view *view, const ui
 	return NULL;
 }
 
-static bool was_here(const struct eve_look *look, const uint8_t pool[16])
+static struct eve_look_pool *here_find(struct eve_look *look, const uint8_t pool[16])
 {
 	for (unsigned i = 0; i < look->pool_count; i++) {
-		if (memcmp(look->pools[i], pool, 16) == 0)
-			return true;
+		if (memcmp(look->pools[i].known.guid, pool, 16) == 0)
+			return &look->pools[i];
 	}
-	return false;
+	return NULL;
 }
 
-static bool is_gone(const struct eve_look *look, const struct eve_view *view,
+static bool is_gone(struct eve_look *look, const struct eve_view *view,
 		    const struct eve_total_entry *entry)
 {
 	const struct eve_pool_view *pool = pool_of(view, entry->pool);
+	const struct eve_look_pool *here = here_find(look, entry->pool);
 
 	if (entry->gone)
 		return true;
 	if (!pool)
-		return was_here(look, entry->pool);
-	return pool->health.age_ms != UINT64_MAX && pool->health.volumes_known &&
-	       !(entry->object && entry->object->look == look->number);
+		return here != NULL;
+	return pool->health.age_ms != UINT64_MAX && pool->health.volumes_known && !pool->as_known &&
+	       !(entry->object && here && entry->object->look == here->number);
 }
 
 static void gone_look(struct eve_look *look, const struct eve_fill *fill,
@@ -139,16 +164,16 @@ static void gone_look(struct eve_look *look, const struct eve_fill *fill,
 	object->memory = (struct eve_volume_memory){.shown_bytes = 0};
 }
 
-static bool is_pool(const struct eve_total_entry *entry)
+static bool is_volume(const struct eve_total_entry *entry)
 {
-	return memcmp(entry->guid, entry->pool, sizeof(entry->guid)) == 0;
+	return !entry->is_drive && memcmp(entry->guid, entry->pool, sizeof(entry->guid)) != 0;
 }
 
-/* Its counters are kept for a while, for a pool that comes back. */
-static bool pool_is_over(const struct eve_look *look, const struct eve_view *view,
+/* Its counters, and those of its drives, are kept for a while, for a pool that comes back. */
+static bool pool_is_over(struct eve_look *look, const struct eve_view *view,
 			 struct eve_total_entry *entry, uint64_t now_ms)
 {
-	if (pool_of(view, entry->guid) || !was_here(look, entry->guid))
+	if (pool_of(view, entry->pool) || !here_find(look, entry->pool))
 		entry->absent_ms = 0;
 	else if (entry->absent_ms == 0)
 		entry->absent_ms = now_ms;
@@ -160,7 +185,7 @@ static void gone_find(struct eve_look *look, const struct eve_fill *fill, uint64
 	for (unsigned i = look->totals.count; i > 0; i--) {
 		struct eve_total_entry *entry = &look->totals.entries[i - 1];
 
-		if (is_pool(entry)) {
+		if (!is_volume(entry)) {
 			if (pool_is_over(look, fill->view, entry, now_ms))
 				eve_totals_drop(&look->totals, entry->guid);
 			continue;
@@ -180,18 +205,45 @@ static void pools_note(struct eve_look *look, const struct eve_view *view)
 {
 	for (unsigned i = 0; i < view->pool_count; i++) {
 		const uint8_t *guid = view->pools[i]->health.info.guid;
+		struct eve_look_pool *pool;
 
-		if (was_here(look, guid))
+		if (here_find(look, guid))
 			continue;
 		/* The oldest of more than can be here at a time makes room. */
 		if (look->pool_count == CONTROL_POOLS_MAX)
-			memmove(look->pools[0], look->pools[1],
+			memmove(&look->pools[0], &look->pools[1],
 				--look->pool_count * sizeof(look->pools[0]));
-		memcpy(look->pools[look->pool_count++], guid, 16);
+		pool = &look->pools[look->pool_count++];
+		memset(pool, 0, sizeof(*pool));
+		memcpy(pool->known.guid, guid, sizeof(pool->known.guid));
 	}
 }
 
 /* --- State ---------------------------------------------------------------------------------- */
+
+void eve_look_known(const struct eve_look *look, struct eve_known *ret_known)
+{
+	ret_known->count = 0;
+	for (unsigned i = 0; i < look->pool_count; i++) {
+		if (look->pools[i].is_known)
+			ret_known->pools[ret_known->count++] = look->pools[i].known;
+	}
+}
+
+static void volumes_look(struct eve_look *look, const struct eve_fill *fill,
+			 const struct eve_pool_view *pool, uint64_t now_ms)
+{
+	struct eve_look_pool *here = here_find(look, pool->health.info.guid);
+	bool all_told = true;
+
+	for (unsigned v = 0; v < pool->volume_count; v++)
+		all_told = volume_look(look, fill, pool, &pool->volumes[v], now_ms) && all_told;
+	here->number = look->number;
+	here->known.born_ns = pool->health.born_ns;
+	here->known.volumes_version = pool->health.volumes_version;
+	here->known.suspended = eve_view_suspended(&pool->health);
+	here->is_known = all_told;
+}
 
 bool eve_look_state(struct eve_look *look, const struct eve_view *view, struct eve_moment moment)
 {
@@ -207,9 +259,9 @@ bool eve_look_state(struct eve_look *look, const struct eve_view *view, struct e
 
 		if (pool->health.age_ms == UINT64_MAX)
 			continue;
-		totals_note(look, pool);
-		for (unsigned v = 0; v < pool->volume_count; v++)
-			volume_look(look, &fill, pool, &pool->volumes[v], moment.now_ms);
+		pool_note(look, pool);
+		if (!pool->as_known)
+			volumes_look(look, &fill, pool, moment.now_ms);
 	}
 	gone_find(look, &fill, moment.now_ms);
 	eve_arena_fini(&arena);
@@ -305,6 +357,8 @@ void eve_look_renew(struct eve_look *look, const struct eve_config *config)
 	eve_store_init(&look->store);
 	for (unsigned i = 0; i < look->totals.count; i++)
 		look->totals.entries[i].object = NULL;
+	for (unsigned i = 0; i < look->pool_count; i++)
+		look->pools[i].is_known = false;
 	look->config = *config;
 	look->renewals++;
 }

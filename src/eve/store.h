@@ -39,6 +39,7 @@ struct eve_object {
 	bool gone;
 	uint64_t gone_ms;
 	struct eve_volume_memory memory;
+	struct eve_volume_seen seen;
 	struct eve_bytes body;	  /* without the envelope's time: what is compared; binary */
 	struct eve_bytes message; /* that is handed on */
 	uint64_t version;	  /* 0 = there is no message yet */

@@ -95,9 +95,9 @@ static void sums_read(const struct control_io_sums *sums, uint64_t now[EVE_TOTAL
 	now[EVE_WEIGHTED_NS] = sums->ns[0] + sums->ns[1] + sums->ns[2];
 }
 
-const struct eve_total_entry *eve_totals_note(struct eve_totals *totals,
-					      const struct eve_total_entry *key,
-					      const struct control_io_sums *sums, uint64_t born)
+struct eve_total_entry *eve_totals_note(struct eve_totals *totals,
+					const struct eve_total_entry *key,
+					const struct control_io_sums *sums, uint64_t born)
 {
 	struct eve_total_entry *entry = find_or_add(totals, key->guid);
 	uint64_t now[EVE_TOTALS];
@@ -105,6 +105,7 @@ const struct eve_total_entry *eve_totals_note(struct eve_totals *totals,
 	if (!entry)
 		return NULL;
 	memcpy(entry->pool, key->pool, sizeof(entry->pool));
+	entry->is_drive = key->is_drive;
 	entry->gone = false;
 	sums_read(sums, now);
 	for (unsigned i = 0; i < EVE_TOTALS; i++) {
@@ -136,15 +137,21 @@ static json_t *entry_encode(const struct eve_total_entry *entry)
 	return json;
 }
 
+/* Drives have a list of their own: to versions that did not count them they would be volumes. */
 char *eve_totals_encode(const struct eve_totals *totals)
 {
 	json_t *all = json_array();
+	json_t *drives = json_array();
 	json_t *json;
 	char *text;
 
-	for (unsigned i = 0; i < totals->count; i++)
-		ASSERT(json_array_append_new(all, entry_encode(&totals->entries[i])) == 0);
-	json = json_pack("{s:i, s:o}", "version", VERSION, "totals", all);
+	for (unsigned i = 0; i < totals->count; i++) {
+		const struct eve_total_entry *entry = &totals->entries[i];
+
+		ASSERT(json_array_append_new(entry->is_drive ? drives : all, entry_encode(entry)) ==
+		       0);
+	}
+	json = json_pack("{s:i, s:o, s:o}", "version", VERSION, "totals", all, "drives", drives);
 	ASSERT(json != NULL);
 	text = json_dumps(json, JSON_COMPACT);
 	ASSERT(text != NULL);
@@ -179,25 +186,33 @@ static bool entry_decode(const json_t *json, struct eve_total_entry *entry)
 	return true;
 }
 
-static bool root_decode(struct eve_totals *totals, const json_t *root)
+static bool list_decode(struct eve_totals *totals, const json_t *list, bool drives)
 {
-	const json_t *all = json_object_get(root, "totals");
-	const json_t *version = json_object_get(root, "version");
-
-	if (!json_is_integer(version) || json_integer_value(version) != VERSION ||
-	    !json_is_array(all) || json_array_size(all) > EVE_TOTALS_MAX)
+	if (!json_is_array(list) || json_array_size(list) > EVE_TOTALS_MAX - totals->count)
 		return false;
-	for (size_t i = 0; i < json_array_size(all); i++) {
+	for (size_t i = 0; i < json_array_size(list); i++) {
 		struct eve_total_entry entry;
 		struct eve_total_entry *to;
 
-		if (!entry_decode(json_array_get(all, i), &entry))
+		if (!entry_decode(json_array_get(list, i), &entry))
 			return false;
+		entry.is_drive = drives;
 		to = find_or_add(totals, entry.guid);
 		ASSERT(to != NULL);
 		*to = entry;
 	}
 	return true;
+}
+
+static bool root_decode(struct eve_totals *totals, const json_t *root)
+{
+	const json_t *drives = json_object_get(root, "drives");
+	const json_t *version = json_object_get(root, "version");
+
+	if (!json_is_integer(version) || json_integer_value(version) != VERSION)
+		return false;
+	return list_decode(totals, json_object_get(root, "totals"), false) &&
+	       (!drives || list_decode(totals, drives, true));
 }
 
 int eve_totals_decode(struct eve_totals *totals, const json_t *root)

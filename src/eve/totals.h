@@ -5,6 +5,8 @@
  * state directory before it is told to anybody. So a controller never sees a counter fall: not
  * after a restart, a crash, or an export and import.
  *
+ * Of drives what the pool asks of them is counted in the same way.
+ *
  * The file also says which volumes there were, so that one that went while nobody looked is told
  * to be gone.
  *
@@ -39,6 +41,7 @@ struct eve_object;
 struct eve_total_entry {
 	uint8_t guid[16];
 	uint8_t pool[16]; /* a pool's own entry has its GUID twice */
+	bool is_drive;	  /* of the pool; else it is a volume, or the pool */
 	uint64_t values[EVE_TOTALS];
 	uint64_t last[EVE_TOTALS]; /* what the engine said, since `born` */
 	uint64_t born;
@@ -63,9 +66,9 @@ struct eve_total_entry *eve_totals_find(const struct eve_totals *totals, const u
  * What the engine counts now is added, by its difference to the last time; `born` tells when it
  * began to. Pointers of eve_totals_find() end here. NULL: there are too many.
  */
-const struct eve_total_entry *eve_totals_note(struct eve_totals *totals,
-					      const struct eve_total_entry *key,
-					      const struct control_io_sums *sums, uint64_t born);
+struct eve_total_entry *eve_totals_note(struct eve_totals *totals,
+					const struct eve_total_entry *key,
+					const struct control_io_sums *sums, uint64_t born);
 
 /* It is forgotten, without its object. */
 void eve_totals_drop(struct eve_totals *totals, const uint8_t guid[16]);

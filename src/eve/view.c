@@ -17,15 +17,36 @@ const struct health_drive *eve_view_drive(const struct eve_view *view, const cha
 	return NULL;
 }
 
-static void pools_take(struct eve_view *view, struct control *control)
+bool eve_view_suspended(const struct control_pool_health *health)
+{
+	return strcmp(health->info.health, "suspended") == 0;
+}
+
+static bool is_known(const struct eve_known *known, const struct control_pool_health *health)
+{
+	for (unsigned i = 0; known && i < known->count; i++) {
+		const struct eve_known_pool *pool = &known->pools[i];
+
+		if (memcmp(pool->guid, health->info.guid, sizeof(pool->guid)) == 0)
+			return pool->born_ns == health->born_ns &&
+			       pool->volumes_version == health->volumes_version &&
+			       pool->suspended == eve_view_suspended(health);
+	}
+	return false;
+}
+
+static void pools_take(struct eve_view *view, struct control *control,
+		       const struct eve_known *known)
 {
 	struct eve_pool_view *pool = xcalloc(1, sizeof(*pool));
 
 	while (view->pool_count < CONTROL_POOLS_MAX &&
 	       control_health_pool(control, view->pool_count, &pool->health)) {
+		pool->as_known = is_known(known, &pool->health);
 		/* It may have gone meanwhile: then it has none. */
-		pool->volume_count =
-			control_health_volumes(control, pool->health.info.name, &pool->volumes);
+		if (!pool->as_known)
+			pool->volume_count = control_health_volumes(control, pool->health.info.name,
+								    &pool->volumes);
 		view->pools[view->pool_count++] = pool;
 		pool = xcalloc(1, sizeof(*pool));
 	}
@@ -43,10 +64,11 @@ static void drives_take(struct eve_view *view, struct control *control)
 		view->drive_count++;
 }
 
-void eve_view_take(struct eve_view *view, struct control *control)
+void eve_view_take(struct eve_view *view, struct control *control, const struct eve_known *known)
 {
 	memset(view, 0, sizeof(*view));
-	pools_take(view, control);
+	view->all = !known;
+	pools_take(view, control, known);
 	drives_take(view, control);
 }
 

@@ -6,6 +6,7 @@
 #include <quoin/health_smart.h>
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -47,6 +48,12 @@ static void text(const json_t *json, const char *path, char *to, size_t size)
 
 	if (value)
 		health_text_copy(to, size, value);
+}
+
+/* A number that is told, of so many bits. */
+static bool in_bits(int64_t value, unsigned bits)
+{
+	return value >= 0 && value >> bits == 0;
 }
 
 /* --- ATA
@@ -166,6 +173,26 @@ static void nvme_decode(const json_t *json, struct smart_report *report)
  * -------------------------------------------------------------------------------------------
  */
 
+/* ATA: 16 digits, as they are printed on the drive. NVMe: as the kernel names a namespace. */
+static void wwn_decode(const json_t *json, struct smart_report *report)
+{
+	const json_t *namespaces = find(json, "nvme_namespaces");
+	const json_t *eui = find(json_array_get(namespaces, 0), "eui64");
+	const char *scsi = json_string_value(find(json, "logical_unit_id"));
+	const int64_t naa = number(json, "wwn.naa");
+	const int64_t oui = number(json, "wwn.oui");
+	const int64_t id = number(json, "wwn.id");
+
+	if (naa >= 0 && naa <= 0xF && in_bits(oui, 24) && in_bits(id, 36))
+		snprintf(report->wwn, sizeof(report->wwn), "%" PRIx64 "%06" PRIx64 "%09" PRIx64,
+			 (uint64_t)naa, (uint64_t)oui, (uint64_t)id);
+	else if (in_bits(number(eui, "oui"), 24) && in_bits(number(eui, "ext_id"), 40))
+		snprintf(report->wwn, sizeof(report->wwn), "eui.%06" PRIx64 "%010" PRIx64,
+			 (uint64_t)number(eui, "oui"), (uint64_t)number(eui, "ext_id"));
+	else if (scsi && strncmp(scsi, "0x", 2) == 0)
+		health_text_copy(report->wwn, sizeof(report->wwn), scsi + 2);
+}
+
 static void common_decode(const json_t *json, struct smart_report *report)
 {
 	const json_t *passed = find(json, "smart_status.passed");
@@ -177,6 +204,7 @@ static void common_decode(const json_t *json, struct smart_report *report)
 		text(json, "scsi_model_name", report->model, sizeof(report->model));
 	text(json, "serial_number", report->serial, sizeof(report->serial));
 	text(json, "firmware_version", report->firmware, sizeof(report->firmware));
+	wwn_decode(json, report);
 	report->has_own = json_is_boolean(passed);
 	report->own_passed = json_is_true(passed);
 	report->rotational = json_is_integer(rotation) && json_integer_value(rotation) > 0;

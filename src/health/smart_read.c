@@ -19,6 +19,7 @@
 
 #include <quoin/base_child.h>
 #include <quoin/base_text.h>
+#include <quoin/health_event.h>
 
 #include "smart_nvme.h"
 
@@ -221,6 +222,29 @@ static bool is_nvme(const struct stat *st)
 	return name && strncmp(name + 1, "nvme", 4) == 0;
 }
 
+/* What the kernel has of it; a partition's directory is in that of its drive. */
+static void wwid_read(const struct stat *st, struct smart_report *report)
+{
+	static const char *const names[] = {"wwid", "../wwid"};
+	char path[80];
+
+	for (size_t i = 0; report->wwn[0] == '\0' && i < ARRAY_SIZE(names); i++) {
+		CLEANUP_FD int fd = -1;
+		char text[sizeof(report->wwn) + 1];
+		ssize_t n;
+
+		snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/%s", major(st->st_rdev),
+			 minor(st->st_rdev), names[i]);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+		n = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
+		/* One that is longer is made up of model and serial, which are known. */
+		if (n <= 1 || text[n - 1] != '\n')
+			continue;
+		text[n - 1] = '\0';
+		health_text_copy(report->wwn, sizeof(report->wwn), text);
+	}
+}
+
 int smart_read(const struct smart_source *source, const char *path, struct smart_report *ret_report,
 	       struct err *err)
 {
@@ -234,12 +258,13 @@ int smart_read(const struct smart_source *source, const char *path, struct smart
 		return r;
 	if (stat(path, &st) < 0)
 		return err_set(err, -errno, "%.100s: %s", path, strerror(errno));
-	if (S_ISREG(st.st_mode))
-		r = file_read(path, &st, ret_report);
-	else if (S_ISBLK(st.st_mode) && is_nvme(&st))
+	if (S_ISBLK(st.st_mode) && is_nvme(&st)) {
+		wwid_read(&st, ret_report);
 		return smart_nvme_read(path, ret_report, err);
-	else
+	}
+	if (!S_ISREG(st.st_mode))
 		return smartctl_read(source, path, ret_report, err);
+	r = file_read(path, &st, ret_report);
 	return r < 0 ? err_set(err, r, "%.100s: %s", path, strerror(-r)) : 0;
 }
 

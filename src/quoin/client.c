@@ -10,6 +10,12 @@
 
 #include "client.h"
 
+/* One of the two. */
+struct client_answer {
+	json_t **json;
+	struct text *text;
+};
+
 #define TIMEOUT_S 120L		      /* a verb waits for I/O in flight */
 #define ANSWER_MAX (16 * 1024 * 1024) /* 256 targets with 64 namespaces each are less */
 
@@ -54,15 +60,22 @@ static int transport_error(CURL *curl, CURLcode code, const char *path, struct e
 		       number ? strerror((int)number) : curl_easy_strerror(code));
 }
 
-static int answer_judge(long status, const struct text *answer, json_t **ret_json, struct err *err)
+/* With `ret_text` its JSON is not read where all is well. */
+static int answer_judge(long status, struct text *answer, const struct client_answer *ret,
+			struct err *err)
 {
 	json_t *json = NULL;
 	const char *message;
 
+	if (status >= 200 && status < 300 && ret->text) {
+		*ret->text = *answer;
+		text_init(answer);
+		return 0;
+	}
 	if (answer->length > 0)
 		json = json_loadb(answer->data, answer->length, 0, NULL);
 	if (status >= 200 && status < 300 && (json || answer->length == 0)) {
-		*ret_json = json;
+		*ret->json = json;
 		return 0;
 	}
 	message = json_string_value(json_object_get(json_object_get(json, "error"), "message"));
@@ -86,8 +99,8 @@ static void prepare(CURL *curl, const struct client *client, const struct client
 	curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, answer_take);
 }
 
-int client_send(const struct client *client, const struct client_request *request,
-		json_t **ret_json, struct err *err)
+static int transfer(const struct client *client, const struct client_request *request,
+		    const struct client_answer *ret, struct err *err)
 {
 	CLEANUP_FREE char *url = xasprintf("http://localhost%s", request->path);
 	CLEANUP_FREE char *body = request->body ? json_dumps(request->body, JSON_COMPACT) : NULL;
@@ -112,11 +125,23 @@ int client_send(const struct client *client, const struct client_request *reques
 	code = curl_easy_perform(curl);
 	curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
 	if (code == CURLE_OK)
-		r = answer_judge(status, &answer, ret_json, err);
+		r = answer_judge(status, &answer, ret, err);
 	else
 		r = transport_error(curl, code, client->socket_path, err);
 	text_fini(&answer);
 	curl_slist_free_all(headers);
 	curl_easy_cleanup(curl);
 	return r;
+}
+
+int client_send(const struct client *client, const struct client_request *request,
+		json_t **ret_json, struct err *err)
+{
+	return transfer(client, request, &(struct client_answer){.json = ret_json}, err);
+}
+
+int client_send_for_text(const struct client *client, const struct client_request *request,
+			 struct text *ret_text, struct err *err)
+{
+	return transfer(client, request, &(struct client_answer){.text = ret_text}, err);
 }

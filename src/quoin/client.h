@@ -7,6 +7,7 @@
 
 #include <quoin/base.h>
 #include <quoin/base_err.h>
+#include <quoin/base_text.h>
 
 struct client {
 	char *socket_path; /* owned */
@@ -26,5 +27,10 @@ struct client_request {
  */
 MUST_CHECK int client_send(const struct client *client, const struct client_request *request,
 			   json_t **ret_json, struct err *err);
+
+/* The same for an answer of megabytes, as it came: *ret_text is the caller's to free. */
+MUST_CHECK int client_send_for_text(const struct client *client,
+				    const struct client_request *request, struct text *ret_text,
+				    struct err *err);
 
 #endif

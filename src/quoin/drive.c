@@ -120,6 +120,8 @@ static void info_print(const json_t *drive)
 	show_line("kind", "%s, model %s, serial %s, firmware %s", show_text(drive, "protocol"),
 		  show_text(drive, "model"), show_text(drive, "serial"),
 		  show_text(drive, "firmware"));
+	if (json_is_string(json_object_get(drive, "wwn")))
+		show_line("wwn", "%s", show_text(drive, "wwn"));
 	show_line("verdict", "%s%s%s", show_text(drive, "verdict"),
 		  json_is_string(json_object_get(drive, "reason")) ? ": " : "",
 		  json_is_string(json_object_get(drive, "reason")) ? show_text(drive, "reason")

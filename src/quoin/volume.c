@@ -47,9 +47,11 @@ int verb_volume_list(struct invocation *in)
 	json_t *answer = NULL;
 	int status = EXIT_REFUSED;
 
+	if (path && in->json)
+		return words_send_long(in, &(struct client_request){"GET", path, NULL});
 	if (path)
 		status = words_send(in, &(struct client_request){"GET", path, NULL}, &answer);
-	if (status == EXIT_DONE && !in->json)
+	if (status == EXIT_DONE)
 		list_print(json_object_get(answer, "volumes"));
 	json_decref(answer);
 	return status;

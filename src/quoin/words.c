@@ -9,6 +9,7 @@
 #include <quoin/base_assert.h>
 #include <quoin/base_text.h>
 
+#include "indent.h"
 #include "words.h"
 
 #define NAME_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
@@ -149,4 +150,24 @@ int words_send(struct invocation *in, const struct client_request *request, json
 	else
 		json_decref(json);
 	return EXIT_DONE;
+}
+
+int words_send_long(struct invocation *in, const struct client_request *request)
+{
+	struct text answer;
+	struct text lines;
+	struct err err;
+	int r;
+
+	if (client_send_for_text(&in->client, request, &answer, &err) < 0)
+		return fail(EXIT_REFUSED, "%s", err.text);
+	text_init(&lines);
+	r = indent_json(answer.data ? answer.data : "", answer.length, &lines);
+	text_fini(&answer);
+	if (r == 0) {
+		text_append(&lines, "\n", 1);
+		fwrite(lines.data, 1, lines.length, stdout);
+	}
+	text_fini(&lines);
+	return r < 0 ? fail(EXIT_REFUSED, "what answered is not quoind") : EXIT_DONE;
 }

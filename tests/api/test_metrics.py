@@ -5,6 +5,7 @@ import math
 import os
 import re
 import shutil
+import socket
 import subprocess
 import time
 import unittest
@@ -132,9 +133,9 @@ class Metrics(DaemonTest):
         image = self.path('image')
         with open(image, 'wb') as file:
             file.write(os.urandom(4 * MIB))
-        socket = self.path('t.sock')
-        self.done('target', 'create', 't', '--listen', socket, 'tank/dir/v')
-        subprocess.run([os.path.join(BUILD, 'tests/client/nvme-put'), socket, image],
+        path = self.path('t.sock')
+        self.done('target', 'create', 't', '--listen', path, 'tank/dir/v')
+        subprocess.run([os.path.join(BUILD, 'tests/client/nvme-put'), path, image],
                        check=True, timeout=60, stdout=subprocess.DEVNULL)
         m = self.wait(lambda m: m.value('quoin_volume_request_bytes_total', pool='tank',
                                         volume='dir/v', kind='write') == 4 * MIB)
@@ -164,10 +165,10 @@ class Metrics(DaemonTest):
         image = self.path('image')
         with open(image, 'wb') as file:
             file.write(os.urandom(MIB))
-        socket = self.path('t.sock')
-        self.done('target', 'create', 't', '--listen', socket, 'delay:ms=3000:null:1G')
+        path = self.path('t.sock')
+        self.done('target', 'create', 't', '--listen', path, 'delay:ms=3000:null:1G')
         self.assertEqual(self.metrics().value('quoin_verb_running'), 0)
-        guest = subprocess.Popen([os.path.join(BUILD, 'tests/client/nvme-put'), socket, image],
+        guest = subprocess.Popen([os.path.join(BUILD, 'tests/client/nvme-put'), path, image],
                                  stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:
             self.wait(lambda m: m.value('quoin_target_connected', target='t') == 1)
@@ -184,6 +185,31 @@ class Metrics(DaemonTest):
             guest.kill()
             guest.wait()
         self.assertEqual(self.metrics().value('quoin_verb_running'), 0)
+
+    def test_many_volumes(self):
+        """What is sent in pieces is whole; who goes in the midst of it is missed by nobody."""
+        count = 40
+        self.start()
+        self.done('pool', 'create', 'tank', self.a)
+        for i in range(count):
+            ask = {'name': f'tank/{i:060d}', 'size': '4M'}
+            self.assertEqual(self.request('POST', '/v1/volumes', ask)[0], 201)
+        m = self.wait(lambda m: m.value('quoin_volume_size_bytes', pool='tank',
+                                        volume=f'{count - 1:060d}') == 4 * MIB)
+        self.assertGreater(len(self.plain('/metrics')[2]), 64 * 1024)
+        per_volume = {}
+        for name, labels in m.samples:
+            if 'volume' in dict(labels):
+                per_volume.setdefault(dict(labels)['volume'], []).append(name)
+        self.assertEqual(len(per_volume), count)
+        self.assertEqual({len(names) for names in per_volume.values()}, {15})
+        for _ in range(3):
+            client = socket.socket(socket.AF_UNIX)
+            client.connect(self.socket)
+            client.sendall(b'GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n')
+            self.assertTrue(client.recv(100))
+            client.close()
+        self.metrics()
 
     def test_a_pool_that_failed(self):
         self.start()

@@ -217,6 +217,11 @@ class Pools(PoolTest):
             self.request('POST', '/v1/volumes', {'name': f'tank/v{i}', 'size': '4M'})
         count, many = listing()
         self.assertEqual((count, many), (20, few))
+        # Printed without being read, in the form in which all answers are.
+        text = self.quoin('volume', 'list', '--json').out
+        self.assertEqual(text, json.dumps(json.loads(text), indent=2) + '\n')
+        self.assertEqual(len(json.loads(text)['volumes']), 20)
+        self.assertNotEqual(self.quoin('volume', 'list', 'nothing', '--json').code, 0)
 
     def test_odd_files_beside_a_pool(self):
         """What a directory holds besides drives is nobody's concern."""

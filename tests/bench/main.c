@@ -41,6 +41,8 @@ static const char usage_text[] =
 	"  --no-fio            no comparison with fio\n"
 	"  --point OP,QD,Q     this point alone, such as write,32,1\n"
 	"  --only-fio          nothing but the comparison with fio\n"
+	"  --at SOCKET         the points on a target that is there, of a daemon that runs\n"
+	"  --pid N             that daemon, for its processor time\n"
 	"  --quoind PATH       the daemon to measure\n"
 	"  --json              one JSON object per line\n";
 
@@ -49,6 +51,7 @@ struct context {
 	struct daemon daemon;
 	struct bench_host bench;
 	const char *dir;
+	const char *at;	      /* NULL: a daemon of our own is measured */
 	char fresh_file[300]; /* "" = none */
 };
 
@@ -278,12 +281,27 @@ static int measure_all(struct context *c)
 	return error;
 }
 
+/* Nothing of it is ours, and it is not pinned. */
+static int run_at(struct context *c)
+{
+	int error = bench_host_open(&c->bench, c->at, (struct bench_mode){.interrupts = true});
+
+	if (error)
+		return error;
+	report_begin(&c->options);
+	error = measure_points(c);
+	bench_host_close(&c->bench);
+	return error;
+}
+
 static int run(struct context *c)
 {
 	char spec[320];
 	int error = 0;
 
 	c->bench.daemon = &c->daemon;
+	if (c->at)
+		return run_at(c);
 	bench_choose_cpus(&c->options.client_cpu, &c->options.worker_cpu);
 	if (c->options.target_count == 0) {
 		c->options.targets[c->options.target_count++] = "null:64G";
@@ -377,6 +395,12 @@ static int set_option(struct context *c, int choice, const char *value)
 	case 'Q':
 		o->quoind = value;
 		return 0;
+	case 'a':
+		c->at = value;
+		return 0;
+	case 'I':
+		c->daemon.pid = (pid_t)strtol(value, NULL, 10);
+		return c->daemon.pid > 0 ? 0 : -EINVAL;
 	case 'j':
 		o->json = true;
 		return 0;
@@ -401,6 +425,8 @@ static int parse_options(struct context *c, int argc, char **argv)
 		{"no-fio", no_argument, NULL, 'f'},
 		{"only-fio", no_argument, NULL, 'F'},
 		{"point", required_argument, NULL, 'P'},
+		{"at", required_argument, NULL, 'a'},
+		{"pid", required_argument, NULL, 'I'},
 		{"help", no_argument, NULL, 'h'},
 		{"quoind", required_argument, NULL, 'Q'},
 		{"json", no_argument, NULL, 'j'},
@@ -414,6 +440,8 @@ static int parse_options(struct context *c, int argc, char **argv)
 		if (error)
 			return error;
 	}
+	if (!c->at != (c->daemon.pid == 0))
+		return -EINVAL;
 	return optind + 1 == argc && strcmp(argv[optind], "nvme") == 0 ? 0 : -EINVAL;
 }
 

@@ -218,10 +218,11 @@ static enum admission refuse(struct volume *volume, unsigned blocks, int error, 
 	if ((!space_settled(pool) || meta_waits(pool, blocks)) &&
 	    (pool->super.ckpt < volume->starved_commit || all_space(volume, blocks, true) == 0)) {
 		checkpoint_request(pool);
+		pool->any_paused = true;
 		return ADMIT_SPACE;
 	}
 	if (volume->rec.policy == FULL_PAUSE) {
-		volume->paused = true;
+		volume->paused = pool->any_paused = true;
 		return ADMIT_SPACE;
 	}
 	volume->starved_commit = 0;

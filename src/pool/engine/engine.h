@@ -155,8 +155,8 @@ struct pool {
 	struct list wios_logging;		 /* written, waiting for room in the log */
 	struct list rios_waiting, reads_waiting; /* for runs, buffers; requests, for rios */
 	struct loop_task work;
-	unsigned trims_waiting; /* ranges that wait for their turn, of all volumes */
-	bool working;		/* within writes_process() */
+	unsigned trims_waiting;	  /* ranges that wait for their turn, of all volumes */
+	bool working, any_paused; /* within writes_process(); a volume may be: status.c clears it */
 	unsigned writes_in_flight, reads_in_flight; /* blocks admitted and not recorded; rios */
 	uint16_t in_flight_blocks[IN_FLIGHT_BUCKETS];
 	struct patch *patches;

@@ -13,6 +13,7 @@
 #include "engine/discard.h"
 #include "engine/meter.h"
 #include "engine/verb.h"
+#include "raid/meter.h"
 
 #define RESERVE_PERMILLE_MAX 900
 #define COPY_SHARE 16 /* of what data can have, this part is for copy on write at the least */
@@ -70,17 +71,25 @@ static bool volume_paused(const struct volume *volume)
 	return volume->paused || !list_empty(&volume->starved);
 }
 
-static bool pool_full(const struct pool *pool)
+/* There may be thousands, and this is asked all the time: once none is found, until one is. */
+static bool any_paused(struct pool *pool)
 {
-	if (pool_available_slots(pool) == 0)
-		return true;
-	for (uint32_t id = 1; id < pool->volume_limit; id++)
-		if (pool->volumes[id] && volume_paused(pool->volumes[id]))
-			return true;
-	return false;
+	bool found = false;
+
+	if (!pool->any_paused)
+		return false;
+	for (uint32_t id = 1; !found && id < pool->volume_limit; id++)
+		found = pool->volumes[id] && volume_paused(pool->volumes[id]);
+	pool->any_paused = found;
+	return found;
 }
 
-static void space_status(const struct pool *pool, struct pool_status *status)
+static bool pool_full(struct pool *pool)
+{
+	return pool_available_slots(pool) == 0 || any_paused(pool);
+}
+
+static void space_status(struct pool *pool, struct pool_status *status)
 {
 	struct space_sums sums;
 	struct discard_stats discards;
@@ -288,6 +297,7 @@ void pool_drive_status(struct pool *pool, unsigned index, struct pool_drive_stat
 	ret_status->write_errors = drive->info.write_errors;
 	ret_status->check_errors = drive->info.check_errors;
 	ret_status->left_checkpoint = drive_away(drive) ? drive->info.left_ckpt : 0;
+	ret_status->io = raid_meter_now(&pool->raid, drive);
 }
 
 /* --- Settings ---------------------------------------------------------------------------- */

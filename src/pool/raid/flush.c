@@ -8,6 +8,7 @@
 
 #include <quoin/base_assert.h>
 
+#include "raid/meter.h"
 #include "raid/private.h"
 
 static void flush_ended(struct disk_request *request)
@@ -16,6 +17,7 @@ static void flush_ended(struct disk_request *request)
 	struct raid_flush *flush = leg->flush;
 
 	leg->drive->flushing--;
+	raid_meter_end(flush->raid, leg->drive, request);
 	if (request->result < 0)
 		leg->drive->dirty = true;
 	raid_drive_result(flush->raid, leg->drive, DISK_FLUSH, request->result);
@@ -51,6 +53,7 @@ void raid_flush(struct raid *raid, struct raid_flush *flush, bool all)
 		drive->flushing++;
 		flush->pending++;
 		raid->flushes++;
+		raid_meter_begin(raid, drive, &leg->request);
 		disk_submit(drive->channel, &leg->request);
 	}
 	flush->waits = flush->pending == 0;

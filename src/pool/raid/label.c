@@ -4,6 +4,7 @@
 
 #include <quoin/base_assert.h>
 
+#include "raid/meter.h"
 #include "raid/private.h"
 
 struct page_io {
@@ -31,6 +32,19 @@ int raid_park_for(struct disk_channel *channel, struct raid_parked *parked)
 	return parked->request.result;
 }
 
+/* One request of the drive, for which the fiber parks. */
+static int drive_park_for(struct raid *raid, struct drive *drive, struct raid_parked *parked)
+{
+	int r;
+
+	drive->in_flight++;
+	raid_meter_begin(raid, drive, &parked->request);
+	r = raid_park_for(drive->channel, parked);
+	raid_meter_end(raid, drive, &parked->request);
+	drive->in_flight--;
+	return r;
+}
+
 static int label_io(struct raid *raid, struct drive *drive, struct page_io *io)
 {
 	struct disk_request *request = &io->parked.request;
@@ -42,9 +56,7 @@ static int label_io(struct raid *raid, struct drive *drive, struct page_io *io)
 	request->length_bytes = io->iov.iov_len;
 	request->iov = &io->iov;
 	request->iov_count = 1;
-	drive->in_flight++;
-	r = raid_park_for(drive->channel, &io->parked);
-	drive->in_flight--;
+	r = drive_park_for(raid, drive, &io->parked);
 	raid_drive_result(raid, drive, request->op, r);
 	return r;
 }
@@ -57,16 +69,12 @@ int raid_chunk_discard(struct raid *raid, struct drive *drive, uint32_t chunk, u
 			    .offset = LABEL_BYTES + ((uint64_t)chunk << raid->chunk_shift) + offset,
 			    .length_bytes = length},
 	};
-	int r;
 
 	if (!raid_drive_online(drive))
 		return -ENODEV;
 	ASSERT_U64(offset + length, <=, UINT64_C(1) << raid->chunk_shift);
-	drive->in_flight++;
 	/* A hint, so its failure is none of the drive. */
-	r = raid_park_for(drive->channel, &parked);
-	drive->in_flight--;
-	return r;
+	return drive_park_for(raid, drive, &parked);
 }
 
 int raid_label_read(struct raid *raid, struct drive *drive, uint64_t offset, void *buffer,
@@ -116,6 +124,7 @@ static void super_ended(struct disk_request *request)
 	struct super_write *write = leg->write;
 
 	leg->drive->in_flight--;
+	raid_meter_end(write->raid, leg->drive, request);
 	if (request->result == 0) {
 		leg->took = true;
 		write->fronts += !leg->back;
@@ -148,6 +157,7 @@ static void super_submit(struct super_write *write, struct drive *drive, bool ba
 	};
 	write->pending++;
 	drive->in_flight++;
+	raid_meter_begin(write->raid, drive, &leg->request);
 	disk_submit(drive->channel, &leg->request);
 }
 

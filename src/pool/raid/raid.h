@@ -15,6 +15,7 @@
 #define POOL_RAID_RAID_H
 
 #include <quoin/disk.h>
+#include <quoin/pool_io.h>
 
 #include "space/space.h"
 
@@ -28,9 +29,10 @@ struct drive {
 	struct super_drive info;      /* state, guid, errors ...; saved with each checkpoint */
 	unsigned index;
 	unsigned errors_in_row;
-	bool dirty;	     /* a write ended since a flush was submitted */
-	unsigned flushing;   /* flushes under way */
-	uint64_t in_flight;  /* transfers */
+	bool dirty;	    /* a write ended since a flush was submitted */
+	unsigned flushing;  /* flushes under way */
+	uint64_t in_flight; /* transfers */
+	struct pool_drive_io io;
 	uint8_t *super_page; /* owned: one page, of raid_super_write() */
 };
 

@@ -4,6 +4,7 @@
 
 #include <quoin/base_assert.h>
 
+#include "raid/meter.h"
 #include "raid/private.h"
 
 static const struct segment *segment_of(const struct raid_io *io)
@@ -78,7 +79,14 @@ static void leg_submit(struct raid_io *io, const struct segment *segment, unsign
 		leg->request.iov_count = io->iov_count;
 	}
 	drive->in_flight++;
+	raid_meter_begin(io->raid, drive, &leg->request);
 	disk_submit(drive->channel, &leg->request);
+}
+
+static void leg_ended(struct raid_leg *leg)
+{
+	leg->drive->in_flight--;
+	raid_meter_end(leg->io->raid, leg->drive, &leg->request);
 }
 
 /* --- Reads ------------------------------------------------------------------------------------ */
@@ -113,7 +121,7 @@ static void read_ended(struct disk_request *request)
 	struct raid_io *io = leg->io;
 	int next = -1;
 
-	leg->drive->in_flight--;
+	leg_ended(leg);
 	raid_drive_result(io->raid, leg->drive, DISK_READ, result);
 	io->result = result;
 	if (result < 0) {
@@ -180,7 +188,7 @@ static void write_ended(struct disk_request *request)
 	struct raid_leg *leg = container_of(request, struct raid_leg, request);
 	struct raid_io *io = leg->io;
 
-	leg->drive->in_flight--;
+	leg_ended(leg);
 	if (request->result == 0) {
 		io->good |= 1U << leg->column;
 		if (!(io->flags & DISK_FUA))
@@ -219,7 +227,7 @@ static void discard_ended(struct disk_request *request)
 {
 	struct raid_leg *leg = container_of(request, struct raid_leg, request);
 
-	leg->drive->in_flight--;
+	leg_ended(leg);
 	if (request->result < 0)
 		leg->io->failed |= 1U << leg->column;
 	if (--leg->io->pending == 0)

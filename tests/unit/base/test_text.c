@@ -30,6 +30,40 @@ static void grows(void **state)
 	text_fini(&t);
 }
 
+/* Pieces of every length, so that each place of the end is met by the printing in place. */
+static void prints_of_any_length(void **state)
+{
+	char dots[301];
+	struct text t;
+	size_t length = 0;
+
+	memset(dots, '.', sizeof(dots));
+	text_init(&t);
+	for (int i = 0; i <= 300; i++) {
+		text_printf(&t, "%.*s|", i, dots);
+		length += (size_t)i + 1;
+		assert_int_equal(t.length, length);
+		assert_int_equal(strlen(t.data), length);
+		assert_int_equal(t.data[length - 1], '|');
+	}
+	text_fini(&t);
+}
+
+static void words_and_numbers(void **state)
+{
+	struct text t;
+
+	text_init(&t);
+	text_word(&t, "");
+	text_number(&t, 0);
+	text_word(&t, " to ");
+	text_number(&t, 90);
+	text_word(&t, " or ");
+	text_number(&t, UINT64_MAX);
+	assert_string_equal(t.data, "0 to 90 or 18446744073709551615");
+	text_fini(&t);
+}
+
 static void detach_gives_away(void **state)
 {
 	struct text t;
@@ -72,6 +106,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(grows),
+		cmocka_unit_test(prints_of_any_length),
+		cmocka_unit_test(words_and_numbers),
 		cmocka_unit_test(detach_gives_away),
 		cmocka_unit_test(allocators),
 	};

@@ -56,7 +56,7 @@ static void state_print(struct random *random)
 			struct eve_total_entry key = {.born = 0};
 
 			memcpy(key.guid, volume->guid, sizeof(key.guid));
-			eve_totals_note(&totals, &key, &volume->io, 1);
+			eve_totals_note(&totals, &key, volume->io, 1);
 			print(&eve_fill_info(&fill, NULL,
 					     eve_fill_volume(&fill, pool, volume, &memory))
 				       ->base);

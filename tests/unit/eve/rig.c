@@ -24,6 +24,8 @@ struct eve_pool_view *rig_pool_add(struct eve_view *view, const char *name, unsi
 	info->drive_count = drives;
 	for (unsigned i = 0; i < drives; i++) {
 		snprintf(info->drives[i].path, sizeof(info->drives[i].path), "/d/%u", i);
+		snprintf((char *)info->drives[i].guid, sizeof(info->drives[i].guid), "d%s%u", name,
+			 i);
 		info->drives[i].state = "online";
 		info->drives[i].mirrored = groups > 0;
 		info->drives[i].group = groups > 0 ? i % groups : i;
@@ -31,6 +33,15 @@ struct eve_pool_view *rig_pool_add(struct eve_view *view, const char *name, unsi
 	pool->health.born_ns = 1;
 	pool->health.volumes_known = true;
 	return pool;
+}
+
+/* Those of the volumes that live at a time are fewer. */
+static struct control_io_sums rig_sums[256];
+static unsigned rig_sums_next;
+
+struct control_io_sums *rig_volume_io(struct control_volume_health *volume)
+{
+	return (void *)(uintptr_t)volume->io;
 }
 
 struct control_volume_health *rig_volume_add(struct eve_pool_view *pool, const char *name)
@@ -44,6 +55,9 @@ struct control_volume_health *rig_volume_add(struct eve_pool_view *pool, const c
 	snprintf(volume->name, sizeof(volume->name), "%s", name);
 	snprintf((char *)volume->guid, sizeof(volume->guid), "v %.12s", name);
 	volume->arrival = "";
+	volume->number = pool->volume_count;
+	volume->io = &rig_sums[rig_sums_next++ % ARRAY_SIZE(rig_sums)];
+	*rig_volume_io(volume) = (struct control_io_sums){.errors = 0};
 	volume->size_bytes = 8 * MiB;
 	volume->created_s = 1700000000;
 	pool->health.info.volume_count = pool->volume_count;
@@ -141,14 +155,14 @@ static void volume_random(struct control_volume_health *volume, struct random *r
 
 	random_fill(random, volume->guid, sizeof(volume->guid));
 	volume->arrival = word(random, arrivals, ARRAY_SIZE(arrivals));
-	volume->arrival_percent = (unsigned)random_below(random, 110);
+	volume->arrival_percent = (uint8_t)random_below(random, 110);
 	volume->size_bytes = number(random);
 	volume->used_bytes = number(random);
 	volume->referenced_bytes = number(random);
 	volume->created_s = random_below(random, UINT64_C(4000000000));
 	volume->paused = random_chance(random, 1, 4);
 	volume->in_use = random_chance(random, 1, 2);
-	sums_random(&volume->io, random);
+	sums_random(rig_volume_io(volume), random);
 }
 
 static void pool_random(struct eve_pool_view *pool, struct random *random)

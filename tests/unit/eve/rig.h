@@ -12,6 +12,8 @@
 struct eve_pool_view *rig_pool_add(struct eve_view *view, const char *name, unsigned drives,
 				   unsigned groups);
 struct control_volume_health *rig_volume_add(struct eve_pool_view *pool, const char *name);
+/* Its counters, to be changed. */
+struct control_io_sums *rig_volume_io(struct control_volume_health *volume);
 void rig_volume_remove(struct eve_pool_view *pool, unsigned index);
 void rig_pool_remove(struct eve_view *view, unsigned index);
 

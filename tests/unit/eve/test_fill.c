@@ -207,13 +207,13 @@ static void units(void **state)
 
 	volume->used_bytes = 3 * MiB;
 	volume->referenced_bytes = 2 * MiB;
-	volume->io = (struct control_io_sums){.requests = {10, 20, 30},
-					      .bytes = {4096, 8192, 5},
-					      .ns = {5000000, 7000000, 9000000},
-					      .in_flight = 3,
-					      .busy_ns = 15999999};
+	*rig_volume_io(volume) = (struct control_io_sums){.requests = {10, 20, 30},
+							  .bytes = {4096, 8192, 5},
+							  .ns = {5000000, 7000000, 9000000},
+							  .in_flight = 3,
+							  .busy_ns = 15999999};
 	memcpy(key.guid, volume->guid, sizeof(key.guid));
-	eve_totals_note(&t->totals, &key, &volume->io, 1);
+	eve_totals_note(&t->totals, &key, volume->io, 1);
 	message = eve_fill_metrics(&t->fill);
 	vdev = message->dm->storage_metrics[0]->zvols[0];
 	assert_int_equal(vdev->ops_count_read, 10);
@@ -238,6 +238,60 @@ static void units(void **state)
 	/* A pool that is not imported counts nothing. */
 	pool->health.age_ms = UINT64_MAX;
 	assert_int_equal(eve_fill_metrics(&t->fill)->dm->n_storage_metrics, 0);
+}
+
+/* What a group did is what its drives did; the longest time with any request is its own. */
+static void drives_and_groups(void **state)
+{
+	struct test *t = *state;
+	struct eve_pool_view *pool = rig_pool_add(&t->view, "tank", 4, 2);
+	struct control_drive_info *drives = pool->health.info.drives;
+	Eve__StorageChildrenMetric *child;
+
+	for (unsigned i = 0; i < 4; i++) {
+		struct eve_total_entry key = {.is_drive = true};
+		const struct control_io_sums sums = {.requests = {1, 10, 100},
+						     .bytes = {4096, 8192, 5},
+						     .ns = {2000000, 3000000, 4000000},
+						     .busy_ns = (i + 1) * 1000000};
+
+		memcpy(key.guid, drives[i].guid, sizeof(key.guid));
+		eve_totals_note(&t->totals, &key, &sums, 1);
+		drives[i].io.in_flight = 7;
+	}
+	child = eve_fill_metrics(&t->fill)->dm->storage_metrics[0]->children_datasets[1];
+	/* Drives 1 and 3. */
+	assert_int_equal(child->disks[1]->metrics->ops_count_write, 10);
+	assert_int_equal(child->disks[1]->metrics->bytes_read, 4096);
+	assert_int_equal(child->disks[1]->metrics->i_os_in_progress, 7);
+	assert_int_equal(child->disks[1]->metrics->i_os_total_ticks, 4);
+	assert_int_equal(child->metrics->ops_count_write, 20);
+	assert_int_equal(child->metrics->bytes_write, 16384);
+	assert_int_equal(child->metrics->read_ticks, 4);
+	assert_int_equal(child->metrics->weighted_i_o_ticks, 18);
+	assert_int_equal(child->metrics->i_os_in_progress, 14);
+	assert_int_equal(child->metrics->i_os_total_ticks, 4);
+}
+
+/* By its path, by what it says of itself, and by what the pool knows it by. */
+static void names_of_drives(void **state)
+{
+	struct test *t = *state;
+	struct eve_pool_view *pool = rig_pool_add(&t->view, "tank", 1, 0);
+	struct health_drive *drive = rig_drive_add(&t->view, "/d/0");
+	const Eve__DiskDescription *disk;
+
+	snprintf(drive->report.serial, sizeof(drive->report.serial), "S1");
+	snprintf(drive->report.wwn, sizeof(drive->report.wwn), "5000c500a1b2c3d4");
+	disk = storage(t)->disks[0]->disk_name;
+	assert_string_equal(disk->serial, "S1");
+	assert_string_equal(disk->logical_name, "6474616e-6b30-0000-0000-000000000000");
+	disk = eve_fill_metrics(&t->fill)->dm->storage_metrics[0]->disks[0]->disk_name;
+	assert_string_equal(disk->logical_name, "6474616e-6b30-0000-0000-000000000000");
+	assert_string_equal(eve_fill_hardware(&t->fill)->disks[0]->wwn, "5000c500a1b2c3d4");
+	/* Of a pool that failed only paths are known. */
+	memset(pool->health.info.drives[0].guid, 0, 16);
+	assert_string_equal(storage(t)->disks[0]->disk_name->logical_name, "");
 }
 
 /* --- S.M.A.R.T. ----------------------------------------------------------------------------- */
@@ -358,6 +412,8 @@ int main(void)
 		CASE(who_does_not_answer),
 		CASE(smart_status),
 		CASE(units),
+		CASE(drives_and_groups),
+		CASE(names_of_drives),
 		CASE(ata_rows),
 		CASE(nvme_rows),
 		CASE(trouble_of_volumes),

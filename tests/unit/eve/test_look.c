@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -281,7 +282,7 @@ static void an_image_that_arrives(void **state)
 
 	volume->arrival = "arriving";
 	for (unsigned percent = 0; percent <= 100; percent++) {
-		volume->arrival_percent = percent;
+		volume->arrival_percent = (uint8_t)percent;
 		looks(t, 3);
 		told += taken(t, NULL);
 	}
@@ -292,6 +293,88 @@ static void an_image_that_arrives(void **state)
 	assert_int_equal(taken(t, &message), 1);
 	assert_string_equal(text(vinfo(message), "state"), "CREATED_VOLUME");
 	json_decref(message);
+}
+
+/* Each of what a message on a volume is made of. */
+static void each_change_is_told(void **state)
+{
+	struct test *t = *state;
+	struct control_volume_health *v = rig_volume_add(t->pool, "a");
+	json_t *message = NULL;
+
+	looks(t, 3);
+	assert_int_equal(taken(t, NULL), 2);
+	snprintf(v->name, sizeof(v->name), "b");
+	looks(t, 3);
+	assert_int_equal(taken(t, &message), 1);
+	assert_string_equal(text(vinfo(message), "displayName"), "tank/b");
+	json_decref(message);
+	v->in_use = true;
+	looks(t, 3);
+	assert_int_equal(taken(t, NULL), 1);
+	v->size_bytes *= 2;
+	looks(t, 3);
+	assert_int_equal(taken(t, NULL), 1);
+	v->referenced_bytes = 4 * MiB;
+	looks(t, 3);
+	assert_int_equal(taken(t, NULL), 1);
+	v->created_s++;
+	looks(t, 3);
+	assert_int_equal(taken(t, NULL), 1);
+	t->pool->health.info.health = "suspended";
+	looks(t, 3);
+	assert_int_equal(taken(t, NULL), 2);
+	looks(t, 10);
+	assert_int_equal(taken(t, NULL), 0);
+}
+
+static unsigned known_count(const struct test *t)
+{
+	struct eve_known known;
+
+	eve_look_known(&t->look, &known);
+	return known.count;
+}
+
+/* A view that leaves out what is known says nothing of it: not that it is gone either. */
+static void what_is_known_is_left_out(void **state)
+{
+	struct test *t = *state;
+	struct control_volume_health *volumes;
+
+	rig_volume_add(t->pool, "a");
+	rig_volume_add(t->pool, "b");
+	assert_int_equal(known_count(t), 0);
+	look(t);
+	assert_int_equal(known_count(t), 1);
+	looks(t, 2);
+	assert_int_equal(taken(t, NULL), 3);
+	/* What changed has to be seen until it is told. */
+	t->pool->volumes[0].in_use = true;
+	t->pool->health.volumes_version++;
+	look(t);
+	assert_int_equal(known_count(t), 0);
+	looks(t, 2);
+	assert_int_equal(known_count(t), 1);
+	assert_int_equal(taken(t, NULL), 1);
+	volumes = t->pool->volumes;
+	t->pool->volumes = NULL;
+	t->pool->volume_count = 0;
+	t->pool->as_known = true;
+	looks(t, 5);
+	assert_int_equal(known_count(t), 1);
+	assert_int_equal(taken(t, NULL), 0);
+	/* Somebody configured after the view was taken: all is to be told anew, with the next. */
+	eve_look_renew(&t->look, &(struct eve_config){.format = EVE_JSON});
+	t->consumer = (unsigned)eve_store_attach(&t->look.store, 0);
+	assert_int_equal(known_count(t), 0);
+	look(t);
+	assert_int_equal(taken(t, NULL), 0);
+	t->pool->volumes = volumes;
+	t->pool->volume_count = 2;
+	t->pool->as_known = false;
+	looks(t, 2);
+	assert_int_equal(taken(t, NULL), 3);
 }
 
 /* --- Restarts ------------------------------------------------------------------------------- */
@@ -326,25 +409,83 @@ static void counters_go_on_over_restarts(void **state)
 	struct test *t = *state;
 	struct control_volume_health *volume = rig_volume_add(t->pool, "a");
 
-	volume->io.bytes[1] = 100;
+	rig_volume_io(volume)->bytes[1] = 100;
 	look(t);
 	assert_int_equal(written(t), 100);
-	volume->io.bytes[1] = 150;
+	rig_volume_io(volume)->bytes[1] = 150;
 	look(t);
 	assert_int_equal(written(t), 150);
 	restart(t);
 	/* The engine counts from the import on, and may be beyond where it was. */
-	volume->io.bytes[1] = 400;
+	rig_volume_io(volume)->bytes[1] = 400;
 	look(t);
 	assert_int_equal(written(t), 550);
 	/* The same within the life of one daemon. */
 	t->pool->health.born_ns++;
-	volume->io.bytes[1] = 1000;
+	rig_volume_io(volume)->bytes[1] = 1000;
 	look(t);
 	assert_int_equal(written(t), 1550);
-	volume->io.bytes[1] = 10;
+	rig_volume_io(volume)->bytes[1] = 10;
 	look(t);
 	assert_int_equal(written(t), 1560);
+}
+
+/* Of a drive of the pool, by its place in the mirror. */
+static uint64_t drive_written(struct test *t, unsigned index)
+{
+	struct eve_bytes bytes =
+		eve_look_metrics(&t->look, &t->view, (struct eve_moment){t->now_ms, WALL_MS});
+	json_t *json = json_loadb((const char *)bytes.data, bytes.length, 0, NULL);
+	const json_t *metrics = json_object_get(json_object_get(json, "dm"), "storageMetrics");
+	const json_t *disks = json_object_get(json_array_get(metrics, 0), "disks");
+	const json_t *vdev = json_object_get(json_array_get(disks, index), "metrics");
+	const uint64_t value = strtoull(text(vdev, "bytesWrite"), NULL, 10);
+
+	json_decref(json);
+	eve_bytes_fini(&bytes);
+	return value;
+}
+
+/* Drives are no volumes: none is ever told to be gone. */
+static void drives_count_over_restarts(void **state)
+{
+	struct test *t = *state;
+	struct control_drive_info *drives = t->pool->health.info.drives;
+
+	drives[0].io.bytes[1] = 100;
+	drives[1].io.bytes[1] = 1000;
+	looks(t, 3);
+	assert_int_equal(taken(t, NULL), 1);
+	assert_int_equal(drive_written(t, 0), 100);
+	assert_int_equal(drive_written(t, 1), 1000);
+	restart(t);
+	drives[0].io.bytes[1] = 30;
+	looks(t, 3);
+	assert_int_equal(taken(t, NULL), 1);
+	assert_int_equal(drive_written(t, 0), 130);
+	assert_int_equal(drive_written(t, 1), 2000);
+	rig_pool_remove(&t->view, 0);
+	looks(t, 4);
+	assert_int_equal(taken(t, NULL), 1);
+	assert_int_equal(t->look.totals.count, 3);
+	t->now_ms += EVE_GONE_KEPT_MS;
+	looks(t, 2);
+	assert_int_equal(t->look.totals.count, 0);
+	assert_int_equal(taken(t, NULL), 0);
+	/* For the teardown. */
+	t->pool = rig_pool_add(&t->view, "tank", 2, 1);
+}
+
+/* What versions wrote that did not count drives is read; what is no list of them is not. */
+static void files_of_before(void **state)
+{
+	struct test *t = *state;
+	json_t *json = json_loads("{\"version\": 1, \"totals\": []}", 0, NULL);
+
+	assert_int_equal(eve_totals_decode(&t->look.totals, json), 0);
+	json_object_set_new(json, "drives", json_object());
+	assert_int_equal(eve_totals_decode(&t->look.totals, json), -EUCLEAN);
+	json_decref(json);
 }
 
 static void all_is_told_after_a_restart(void **state)
@@ -400,7 +541,8 @@ static void gone_is_forgotten(void **state)
 	(void)taken(t, NULL);
 	looks(t, 1);
 	assert_int_equal(t->look.store.count, 0);
-	assert_int_equal(t->look.totals.count, 1);
+	/* The pool and its drives. */
+	assert_int_equal(t->look.totals.count, 3);
 }
 
 /* Another configuration tells all to all. */
@@ -432,7 +574,11 @@ int main(void)
 		CASE(what_is_not_known_is_not_gone),
 		CASE(small_moves_are_not_told),
 		CASE(an_image_that_arrives),
+		CASE(each_change_is_told),
+		CASE(what_is_known_is_left_out),
 		CASE(counters_go_on_over_restarts),
+		CASE(drives_count_over_restarts),
+		CASE(files_of_before),
 		CASE(all_is_told_after_a_restart),
 		CASE(gone_over_a_restart),
 		CASE(gone_is_forgotten),

@@ -275,6 +275,28 @@ static struct smart_report with_row(unsigned id, const char *name, unsigned valu
 	return decode(text);
 }
 
+static void names_in_the_world(void **state)
+{
+	struct smart_report report =
+		decode(GOOD "\"wwn\":{\"naa\":5,\"oui\":3152,\"id\":4294967297}}");
+
+	assert_string_equal(report.wwn, "5000c50100000001");
+	report = decode(GOOD "\"nvme_namespaces\":[{\"id\":1,\"eui64\":{\"oui\":9528,"
+			     "\"ext_id\":1099511627775}}]}");
+	assert_string_equal(report.wwn, "eui.002538ffffffffff");
+	report = decode(GOOD "\"logical_unit_id\":\"0x5000c500a1b2c3d4\"}");
+	assert_string_equal(report.wwn, "5000c500a1b2c3d4");
+	/* What has not so many bits is none. */
+	report = decode(GOOD "\"wwn\":{\"naa\":16,\"oui\":3152,\"id\":1}}");
+	assert_string_equal(report.wwn, "");
+	report = decode(GOOD "\"wwn\":{\"naa\":5,\"oui\":16777216,\"id\":1}}");
+	assert_string_equal(report.wwn, "");
+	report = decode(GOOD "\"wwn\":{\"naa\":5,\"oui\":1,\"id\":68719476736}}");
+	assert_string_equal(report.wwn, "");
+	report = decode(GOOD "\"wwn\":\"5000c500a1b2c3d4\"}");
+	assert_string_equal(report.wwn, "");
+}
+
 static void ata_of_a_disk(void **state)
 {
 	const struct smart_report report = decode(
@@ -585,6 +607,7 @@ int main(void)
 		cmocka_unit_test(nvme_odd_pages_are_no_alarm),
 		cmocka_unit_test(self_tests_by_smartctl),
 		cmocka_unit_test(a_bad_checksum_is_no_reason_to_know_nothing),
+		cmocka_unit_test(names_in_the_world),
 		cmocka_unit_test(ata_of_a_disk),
 		cmocka_unit_test(scsi_and_nvme_by_smartctl),
 		cmocka_unit_test(the_drive_says_it_fails),

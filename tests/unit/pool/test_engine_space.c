@@ -573,6 +573,47 @@ static void snapshots_leave_room_for_their_end(void **state)
 	}
 }
 
+/* A quota that is full pauses its volume; the pool, which has space, says that guests wait. */
+static void pause_at_a_quota(void *arg)
+{
+	struct trial *t = arg;
+	struct writer w = {.t = t, .end = t->blocks / RUN};
+	struct pool_volume_info info;
+	struct pool_status status;
+
+	pool_status(t->rig.pool, &status);
+	assert_false(status.full);
+	ASSERT(fiber_start(t->rig.loop, false, writer_main, &w, NULL) == 0);
+	do {
+		fiber_sleep_ns(NS_PER_MS);
+		assert_false(w.ended);
+		assert_int_equal(pool_volume_find(t->rig.pool, "vol", &info), 0);
+		pool_status(t->rig.pool, &status);
+		assert_int_equal(status.full, info.paused);
+	} while (!info.paused);
+	assert_true(status.available_bytes > 0);
+	assert_int_equal(pool_volume_set(t->rig.pool, "vol", POOL_VOLUME_REFQUOTA, 0, NULL), 0);
+	while (!w.ended)
+		fiber_sleep_ns(NS_PER_MS);
+	assert_int_equal(w.result, 0);
+	pool_status(t->rig.pool, &status);
+	assert_false(status.full);
+}
+
+static void a_paused_volume_is_told(void **state)
+{
+	struct trial *t = trial_new(1, 1, 64 * MiB, 1024);
+
+	t->rig.delta_records = 1024;
+	t->params.pause_when_full = true;
+	t->params.refquota_bytes = 1 * MiB;
+	rig_run(&t->rig, format_and_open, t);
+	rig_run(&t->rig, pause_at_a_quota, t);
+	rig_run(&t->rig, check_all, t);
+	rig_run(&t->rig, close_pool, t);
+	trial_free(t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -586,6 +627,7 @@ int main(void)
 		cmocka_unit_test(promised_space_is_there),
 		cmocka_unit_test(paused_writes_go_on),
 		cmocka_unit_test(snapshots_leave_room_for_their_end),
+		cmocka_unit_test(a_paused_volume_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -89,6 +89,63 @@ static void count_main(void *arg)
 	end(t);
 }
 
+/* --- Drives ------------------------------------------------------------------------------------
+ */
+
+struct drive_look {
+	struct disk_sim_stats asked;
+	struct pool_drive_io io;
+	uint64_t now;
+};
+
+static struct drive_look drive_look(struct test *t)
+{
+	struct pool_drive_status status;
+	struct drive_look look = {.now = loop_now_ns(t->rig.loop)};
+
+	disk_sim_stats_get(t->rig.drives[0], &look.asked);
+	pool_drive_status(t->rig.pool, 0, &status);
+	look.io = status.io;
+	return look;
+}
+
+static uint64_t asked(const struct drive_look *look, enum pool_io_kind kind)
+{
+	if (kind == POOL_IO_OTHER)
+		return look->asked.done[DISK_FLUSH] + look->asked.done[DISK_DISCARD];
+	return look->asked.done[kind == POOL_IO_READ ? DISK_READ : DISK_WRITE];
+}
+
+/* All that the pool asks of it: data, the log, metadata, superblocks, flushes. */
+static void drive_main(void *arg)
+{
+	struct test *t = arg;
+	struct drive_look before;
+	struct drive_look after;
+
+	begin(t);
+	before = drive_look(t);
+	for (uint64_t at = 0; at < 4 * MiB; at += 64 * KiB)
+		assert_int_equal(rig_io(&t->volume, BLOCK_WRITE, at, t->data, 64 * KiB), 0);
+	assert_int_equal(rig_io(&t->volume, BLOCK_READ, 0, t->data, 64 * KiB), 0);
+	assert_int_equal(pool_sync(t->rig.pool), 0);
+	after = drive_look(t);
+	for (unsigned i = 0; i < POOL_IO_KINDS; i++) {
+		const uint64_t ns = after.io.ns[i] - before.io.ns[i];
+
+		assert_int_equal(after.io.requests[i] - before.io.requests[i],
+				 asked(&after, i) - asked(&before, i));
+		assert_int_equal(after.io.in_flight[i], 0);
+		assert_in_range(ns, 1, (after.now - before.now) * 64);
+	}
+	assert_true(after.io.bytes[POOL_IO_WRITE] - before.io.bytes[POOL_IO_WRITE] >= 4 * MiB);
+	assert_true(after.io.bytes[POOL_IO_READ] - before.io.bytes[POOL_IO_READ] >= 64 * KiB);
+	assert_in_range(after.io.busy_ns - before.io.busy_ns, 1, after.now - before.now);
+	end(t);
+}
+
+/* --- Times ------------------------------------------------------------------------------------ */
+
 static uint64_t waits(const struct pool_io_sums *sums)
 {
 	return sums->ns[POOL_IO_READ] + sums->ns[POOL_IO_WRITE] + sums->ns[POOL_IO_OTHER];
@@ -309,6 +366,11 @@ static void requests_are_counted(void **state)
 	run(count_main);
 }
 
+static void requests_of_drives(void **state)
+{
+	run(drive_main);
+}
+
 static void the_time_with_requests_in_flight(void **state)
 {
 	run(busy_main);
@@ -323,6 +385,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(requests_are_counted),
+		cmocka_unit_test(requests_of_drives),
 		cmocka_unit_test(the_time_with_requests_in_flight),
 		cmocka_unit_test(the_slowest_of_the_hour),
 		cmocka_unit_test(why_it_was_slow),

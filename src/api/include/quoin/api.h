@@ -75,13 +75,26 @@ struct api_request {
 	size_t body_length;
 };
 
+/* A text that is too long to be made before it is sent. */
+struct api_stream {
+	uint64_t length;
+	/* The next bytes of it, at most `room`. Any thread, one at a time. */
+	size_t (*read)(struct api_stream *stream, char *bytes, size_t room);
+	void (*free)(struct api_stream *stream);
+};
+
 struct api_reply {
 	unsigned status;
-	json_t *json;	   /* a reference of the caller's; NULL = no body, or text */
-	char *text;	   /* the caller's to free; NULL = none */
-	bool text_is_json; /* else it is plain */
-	const char *allow; /* with 405: the methods of this path; static */
+	json_t *json;		   /* a reference of the caller's; NULL = no body, or text */
+	char *text;		   /* the caller's to free; NULL = none */
+	size_t text_length;	   /* of the text */
+	bool text_is_json;	   /* else it is plain */
+	struct api_stream *stream; /* in place of the text; the caller's to free */
+	const char *allow;	   /* with 405: the methods of this path; static */
 };
+
+/* What was not handed on. */
+void api_reply_fini(struct api_reply *reply);
 
 /* It is answered from what is known: any thread may dispatch it, at any time. */
 bool api_request_is_quick(const struct api_request *request);

@@ -16,6 +16,10 @@ void text_fini(struct text *t);
 
 /* Aborts when memory is exhausted: control path only. */
 void text_append(struct text *t, const char *bytes, size_t length);
+void text_word(struct text *t, const char *word);
+void text_number(struct text *t, uint64_t value); /* decimal */
+
+/* None of the arguments is in `t` itself. */
 void text_printf(struct text *t, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* The caller frees what this returns; `t` becomes empty. Never NULL. */

@@ -15,7 +15,6 @@
 struct control;
 struct health_hook_status;
 
-#define CONTROL_IO_KINDS 3 /* reads, writes, others: flush, discard, zeroes */
 #define CONTROL_IO_BUCKETS 24
 
 /* Of guests' requests, since the import. */
@@ -55,8 +54,9 @@ struct control_pool_health {
 	uint64_t checkpoint_s;	/* wall clock */
 	uint64_t checkpoint_ns; /* what the last one took; 0 = there was none since the import */
 	uint64_t pending_bytes, log_records; /* in the log alone: what a crash leaves to replay */
-	uint64_t born_ns;   /* monotonic, when it came here: `io` counts from then on */
-	bool volumes_known; /* all of them have been looked at since */
+	uint64_t born_ns;	  /* monotonic, when it came here: `io` counts from then on */
+	bool volumes_known;	  /* all of them have been looked at since */
+	uint64_t volumes_version; /* another one when anything of any of them changed */
 	bool near_full;
 	uint64_t
 		full_in_s; /* when guests have all, if they go on as in the last hours; 0 = never */
@@ -65,16 +65,16 @@ struct control_pool_health {
 };
 
 struct control_volume_health {
+	unsigned number;		 /* in the pool; of no other one while it is there */
 	char name[CONTROL_NAME_MAX + 1]; /* without the pool's */
-	uint64_t size_bytes, used_bytes, referenced_bytes;
-	unsigned snapshot_count;
+	uint8_t guid[16];
 	bool paused;
 	bool in_use; /* somebody has it open */
-	uint8_t guid[16];
-	uint64_t created_s;
+	uint8_t arrival_percent;
+	unsigned snapshot_count;
+	uint64_t size_bytes, used_bytes, referenced_bytes, created_s;
 	const char *arrival; /* of its image, as control_deploy_info.state: "" = all is here */
-	unsigned arrival_percent;
-	struct control_io_sums io;
+	const struct control_io_sums *io; /* of many the same zeroes: never NULL */
 };
 
 /* What a drive is called in events and health, "POOL:PATH". `path` is "" of one never seen. */
@@ -86,8 +86,8 @@ bool control_health_pool(struct control *control, unsigned index,
 			 struct control_pool_health *ret_health);
 
 /*
- * All volumes of a pool, as of the last round; *ret_volumes is the caller's to free. Returns how
- * many.
+ * All volumes of a pool, each as of the last look at it, by their numbers; *ret_volumes is the
+ * caller's to free, with all that it points to. Returns how many.
  */
 unsigned control_health_volumes(struct control *control, const char *pool,
 				struct control_volume_health **ret_volumes);

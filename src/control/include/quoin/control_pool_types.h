@@ -51,6 +51,14 @@ struct control_pool_set {
 	bool autotrim;
 };
 
+#define CONTROL_IO_KINDS 3 /* reads, writes, others: flush, discard, zeroes */
+
+/* Of what the pool asks of a drive, since the import; as struct control_io_sums. */
+struct control_drive_io {
+	uint64_t requests[CONTROL_IO_KINDS], bytes[CONTROL_IO_KINDS], ns[CONTROL_IO_KINDS], busy_ns;
+	unsigned in_flight;
+};
+
 struct control_drive_info {
 	char path[CONTROL_PATH_MAX + 1];
 	uint8_t guid[16];
@@ -58,6 +66,7 @@ struct control_drive_info {
 	unsigned group;
 	bool mirrored;
 	uint64_t size_bytes, read_errors, write_errors, check_errors;
+	struct control_drive_io io;
 };
 
 /* Of all free space, once; see quoin/pool_trim.h. */

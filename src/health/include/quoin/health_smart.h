@@ -50,6 +50,7 @@ enum smart_self_test {
 struct smart_report {
 	char protocol[8]; /* "NVMe", "ATA", "SCSI", "file"; "" = not known */
 	char model[48], serial[48], firmware[24];
+	char wwn[48];		  /* its name in the world; NVMe: "eui." or "uuid." and so on */
 	bool has_own, own_passed; /* the drive's own verdict */
 	int64_t critical_warning; /* NVMe: bits */
 	int64_t temperature_c;

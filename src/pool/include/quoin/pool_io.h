@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Counters of guests' requests, since the import. They are plain numbers of the home loop: counting
- * costs no call to the system, as the time is that of the loop's turn.
+ * Counters of requests of guests and to drives, since the import. They are plain numbers of the
+ * home loop: counting costs no call to the system, as the time is that of the loop's turn.
  */
 #ifndef QUOIN_POOL_IO_H
 #define QUOIN_POOL_IO_H
@@ -18,8 +18,16 @@ struct pool_io_sums {
 	uint64_t ns[POOL_IO_KINDS]; /* from submission to completion, of all together */
 	uint64_t errors;
 	unsigned in_flight;
-	uint64_t busy_ns; /* with any request in flight */
+	uint64_t busy_ns;		   /* with any request in flight */
 	uint32_t latency[POOL_IO_BUCKETS]; /* of all kinds; they wrap */
+};
+
+/* Of what the pool asks of a drive, its metadata too. */
+struct pool_drive_io {
+	uint64_t requests[POOL_IO_KINDS], bytes[POOL_IO_KINDS];
+	uint64_t ns[POOL_IO_KINDS]; /* of all together, with that of those in flight until now */
+	uint64_t busy_ns;	    /* with any request in flight */
+	unsigned in_flight[POOL_IO_KINDS];
 };
 
 /* What most of a request's time went by with. */

@@ -8,7 +8,6 @@
 
 struct disk;
 struct loop;
-
 #define POOL_DRIVES_MAX 48
 #define POOL_NAME_MAX 63
 #define POOL_DRIVE_BYTES_MIN (32 * MiB)
@@ -131,6 +130,7 @@ struct pool_drive_status {
 	bool mirrored;
 	uint64_t size_bytes, read_errors, write_errors, check_errors;
 	uint64_t left_checkpoint; /* not online: the last one it has */
+	struct pool_drive_io io;
 };
 
 enum pool_property { POOL_RESERVE_PERMILLE, POOL_AUTOTRIM };
