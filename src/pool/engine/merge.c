@@ -86,7 +86,10 @@ static size_t ranges_make(struct merger *m, uint32_t after, uint32_t upto)
 	return count;
 }
 
-/* The last version of a block within the pass: order[i] .. order[*next - 1] are of one key. */
+/*
+ * The last version of a block within the pass: order[i] .. order[*next - 1] are of one key. There
+ * are more in it where another volume's snapshot came between: nobody sees those any more.
+ */
 static const struct delta_record *version(const struct merger *m, uint32_t i, uint32_t *next,
 					  uint32_t after, uint32_t upto)
 {
@@ -98,8 +101,11 @@ static const struct delta_record *version(const struct merger *m, uint32_t i, ui
 	for (; i < m->end && delta_record_key(&records[order[i]]) == key; i++) {
 		const uint32_t epoch = delta_record_epoch(&records[order[i]]);
 
-		if (epoch > after && epoch <= upto)
-			found = &records[order[i]];
+		if (epoch <= after || epoch > upto)
+			continue;
+		if (found && delta_record_vaddr(found) != 0)
+			space_supersede(m->pool->space, delta_record_vaddr(found));
+		found = &records[order[i]];
 	}
 	*next = i;
 	return found;

@@ -474,6 +474,43 @@ static void paused_writes_go_on(void **state)
 	trial_free(t);
 }
 
+/* --- Versions that nobody sees -----------------------------------------------------------------
+ */
+
+/* Each block is written before and after another volume's snapshot, within one checkpoint. */
+static void overwrite_across_snapshots(void *arg)
+{
+	struct trial *t = arg;
+	const struct pool_volume_params params = {.size_bytes = 1 * MiB};
+	const char *names[] = {"other@s"};
+
+	assert_int_equal(pool_volume_create(t->rig.pool, "other", &params, NULL), 0);
+	for (unsigned round = 0; round < 40; round++) {
+		for (unsigned part = 0; part < 2; part++) {
+			for (uint64_t b = 0; b < 1024; b += RUN)
+				assert_int_equal(write_run(t, b, RUN), 0);
+			if (part == 0)
+				assert_int_equal(pool_snapshot_create(t->rig.pool, names, 1, NULL),
+						 0);
+		}
+		assert_int_equal(pool_sync(t->rig.pool), 0);
+		assert_int_equal(pool_snapshot_destroy(t->rig.pool, names[0], NULL), 0);
+	}
+	/* All but the reserve is there. */
+	for (uint64_t b = 1024; b < t->blocks; b += RUN)
+		assert_int_equal(write_run(t, b, RUN), 0);
+}
+
+static void versions_between_snapshots_of_others_go(void **state)
+{
+	struct trial *t = trial_new(1, 1, 64 * MiB, 6016);
+
+	t->rig.delta_records = 4096;
+	rig_run(&t->rig, format_and_open, t);
+	rig_run(&t->rig, overwrite_across_snapshots, t);
+	trial_end(t);
+}
+
 /* --- Metadata takes all there is ---------------------------------------------------------------
  */
 
@@ -626,6 +663,7 @@ int main(void)
 		cmocka_unit_test(refusals_cost_no_checkpoints),
 		cmocka_unit_test(promised_space_is_there),
 		cmocka_unit_test(paused_writes_go_on),
+		cmocka_unit_test(versions_between_snapshots_of_others_go),
 		cmocka_unit_test(snapshots_leave_room_for_their_end),
 		cmocka_unit_test(a_paused_volume_is_told),
 	};
