@@ -150,9 +150,12 @@ void check_no_leak(struct work *work, const struct pool_status *empty)
 		if (work_verb(work, &sync) < 0)
 			return;
 		pool_status(work->world->pool, &status);
-		if (status.data_bytes == 0 && status.freeing_bytes == 0)
+		if (status.data_bytes == 0 && status.freeing_bytes + status.unready_bytes == 0)
 			break;
 	}
+	if (status.data_bytes == 0 && status.freeing_bytes == 0 && status.unready_bytes > 0)
+		sim_fail(context, "%llu bytes that nobody has are not handed out again",
+			 (unsigned long long)status.unready_bytes);
 	/* Tables of volumes and snapshots keep their height. */
 	if (status.data_bytes != 0 || status.metadata_bytes > empty->metadata_bytes + 64 * BLOCK)
 		sim_fail(context,

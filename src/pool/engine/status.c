@@ -104,6 +104,7 @@ static void space_status(struct pool *pool, struct pool_status *status)
 	status->log_bytes = sums.log_slots * PAGE_BYTES;
 	status->allocated_bytes = status->data_bytes + status->metadata_bytes + status->log_bytes;
 	status->freeing_bytes = sums.freeing * PAGE_BYTES;
+	status->unready_bytes = (sums.data_used - sums.data_refs) * PAGE_BYTES;
 	status->shared_bytes = pool->super.shared_extra * PAGE_BYTES;
 	status->reserved_bytes = pool->unmet_total * PAGE_BYTES;
 	status->reserve_permille = pool->super.reserve_permille;

@@ -100,6 +100,7 @@ struct pool_status {
 	uint64_t allocated_bytes; /* by volumes, snapshots (data and map) and the tables */
 	uint64_t data_bytes, metadata_bytes, log_bytes;
 	uint64_t freeing_bytes;	   /* let go, not reusable yet */
+	uint64_t unready_bytes;	   /* of data, that none refers to: written, freed, discarded now */
 	uint64_t discarding_bytes; /* free, but first the drives are told (autotrim) */
 	uint64_t discarded_bytes;  /* told to drives since the import */
 	uint64_t shared_bytes;	   /* what copies by reference would take more if they were none */
