@@ -137,11 +137,11 @@ class Metrics(DaemonTest):
         self.done('target', 'create', 't', '--listen', path, 'tank/dir/v')
         subprocess.run([os.path.join(BUILD, 'tests/client/nvme-put'), path, image],
                        check=True, timeout=60, stdout=subprocess.DEVNULL)
-        m = self.wait(lambda m: m.value('quoin_volume_request_bytes_total', pool='tank',
-                                        volume='dir/v', kind='write') == 4 * MIB)
-        self.assertEqual(m.value('quoin_pool_request_bytes_total', pool='tank', kind='write'),
-                         4 * MIB)
-        self.assertEqual(m.value('quoin_target_written_bytes_total', target='t'), 4 * MIB)
+        # Pools, volumes and targets are looked at one after the other.
+        m = self.wait(lambda m: 4 * MIB == m.value('quoin_volume_request_bytes_total', pool='tank',
+                                                   volume='dir/v', kind='write')
+                      == m.value('quoin_pool_request_bytes_total', pool='tank', kind='write')
+                      == m.value('quoin_target_written_bytes_total', target='t'))
         self.assertEqual(m.value('quoin_pool_state', pool='tank', state='online'), 1)
         self.assertEqual(m.value('quoin_pool_state', pool='tank', state='degraded'), 0)
         self.assertGreater(m.value('quoin_pool_size_bytes', pool='tank'), 32 * MIB)

@@ -99,14 +99,13 @@ struct pool_status {
 	uint64_t size_bytes;	  /* of what volumes could hold, the reserve included */
 	uint64_t allocated_bytes; /* by volumes, snapshots (data and map) and the tables */
 	uint64_t data_bytes, metadata_bytes, log_bytes;
-	uint64_t freeing_bytes;	   /* let go, not reusable yet */
-	uint64_t unready_bytes;	   /* of data, that none refers to: written, freed, discarded now */
-	uint64_t discarding_bytes; /* free, but first the drives are told (autotrim) */
-	uint64_t discarded_bytes;  /* told to drives since the import */
-	uint64_t shared_bytes;	   /* what copies by reference would take more if they were none */
-	uint64_t reserved_bytes;   /* promised to volumes and not used yet */
-	uint64_t reserve_bytes;	   /* kept back */
-	uint64_t available_bytes;  /* to guests */
+	uint64_t freeing_bytes, unready_bytes; /* let go; free of data, and not to be had yet */
+	uint64_t discarding_bytes;	       /* free, but first the drives are told (autotrim) */
+	uint64_t discarded_bytes;	       /* told to drives since the import */
+	uint64_t shared_bytes;	  /* what copies by reference would take more if they were none */
+	uint64_t reserved_bytes;  /* promised to volumes and not used yet */
+	uint64_t reserve_bytes;	  /* kept back */
+	uint64_t available_bytes; /* to guests */
 	unsigned reserve_permille;
 	bool autotrim;
 	unsigned drive_count, volume_count, snapshot_count;
