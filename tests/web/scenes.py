@@ -26,12 +26,15 @@ class SceneTest(DaemonTest):
 
     def guest(self, target, volume, size):
         """Somebody who writes to a volume, at work."""
+        self.done('target', 'create', target, '--listen', self.path(target + '.sock'), volume)
+        return self.writer(target, size)
+
+    def writer(self, target, size):
         image = self.path('image')
         with open(image, 'wb') as file:
             file.write(os.urandom(size))
-        socket = self.path(target + '.sock')
-        self.done('target', 'create', target, '--listen', socket, volume)
-        return subprocess.Popen([os.path.join(BUILD, 'tests/client/nvme-put'), socket, image],
+        return subprocess.Popen([os.path.join(BUILD, 'tests/client/nvme-put'),
+                                 self.path(target + '.sock'), image],
                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def put(self, target, volume, size):

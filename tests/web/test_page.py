@@ -121,7 +121,8 @@ class Page(SceneTest):
         self.assertEqual(tab.run('document.querySelectorAll(".card .group").length'), 2)
         tab.wait_text(f'of {size_text(pool["size_bytes"])}')
         self.agrees(tab)
-        # What the guests wrote is in the charts: the page was there before.
+        # What a guest writes now is in the charts: the page has seen the pool before.
+        self.assertEqual(self.writer('db', 4 * MIB).wait(WAIT_S), 0)
         self.go(tab, '#/pool/tank', 'IOPS', 'Throughput', 'p99', 'Last checkpoint')
         drawn = '[...document.querySelectorAll(".chart .line.two")].every(p => p.getAttribute("d"))'
         tab.wait(drawn)
