@@ -100,11 +100,13 @@ static bool fits(const struct pool *pool, const struct wish *wish)
 	       room >= rest + merge_pages(pool, wish->records, wish->passes);
 }
 
-bool meta_fits(const struct pool *pool, uint64_t records, enum meta_keep keep)
+/* All that is in the deltas, too. */
+static bool fits_now(const struct pool *pool, uint64_t records, enum meta_keep keep,
+		     unsigned passes)
 {
 	const struct delta *deltas = pool->deltas;
 	struct space_sums sums;
-	struct wish wish = {.keep = keep, .passes = 1};
+	struct wish wish = {.keep = keep, .passes = passes};
 
 	if (!pool->checkpointer)
 		return true;
@@ -113,6 +115,11 @@ bool meta_fits(const struct pool *pool, uint64_t records, enum meta_keep keep)
 	wish.records = records + deltas[0].count + deltas[1].count;
 	wish.ranges = deltas[0].range_count + deltas[1].range_count;
 	return fits(pool, &wish);
+}
+
+bool meta_fits(const struct pool *pool, uint64_t records, enum meta_keep keep)
+{
+	return fits_now(pool, records, keep, 1);
 }
 
 bool meta_fits_settled(const struct pool *pool, uint64_t records, enum meta_keep keep)
@@ -138,17 +145,7 @@ uint64_t meta_kept(const struct pool *pool)
 /* After a snapshot its volume's records are merged in one pass more. */
 static bool verb_fits(const struct pool *pool)
 {
-	const struct delta *deltas = pool->deltas;
-	struct space_sums sums;
-	struct wish wish = {.keep = META_KEEP_WRITES, .passes = 2};
-
-	if (!pool->checkpointer)
-		return true;
-	space_sums(pool->space, &sums);
-	wish.taken = sums.meta_used;
-	wish.records = deltas[0].count + deltas[1].count + pool->writes_in_flight;
-	wish.ranges = deltas[0].range_count + deltas[1].range_count;
-	return fits(pool, &wish);
+	return fits_now(pool, pool->writes_in_flight, META_KEEP_WRITES, 2);
 }
 
 int meta_verb_check(struct pool *pool, struct err *err)
