@@ -81,9 +81,9 @@ static uint64_t unit(const struct pool *pool, const struct space_sums *sums)
 
 struct wish {
 	uint64_t records, ranges;
-	uint64_t taken;	 /* slots of metadata */
 	unsigned passes; /* over each volume, at the least */
 	enum meta_keep keep;
+	bool settled; /* what was let go is back */
 };
 
 static bool fits(const struct pool *pool, const struct wish *wish)
@@ -92,8 +92,11 @@ static bool fits(const struct pool *pool, const struct wish *wish)
 	uint64_t room;
 	uint64_t rest;
 
+	if (!pool->checkpointer)
+		return true;
 	space_sums(pool->space, &sums);
-	room = sums.meta_segments - wish->taken + sums.meta_growth;
+	room = sums.meta_segments - (wish->settled ? sums.meta_refs : sums.meta_used) +
+	       sums.meta_growth;
 	rest = wish->ranges * PAGES_OF_RANGE + (wish->keep + 1) * unit(pool, &sums);
 	/* Nearly always there is plenty. */
 	return room >= rest + 3 * wish->records ||
@@ -105,15 +108,13 @@ static bool fits_now(const struct pool *pool, uint64_t records, enum meta_keep k
 		     unsigned passes)
 {
 	const struct delta *deltas = pool->deltas;
-	struct space_sums sums;
-	struct wish wish = {.keep = keep, .passes = passes};
+	const struct wish wish = {
+		.records = records + deltas[0].count + deltas[1].count,
+		.ranges = deltas[0].range_count + deltas[1].range_count,
+		.passes = passes,
+		.keep = keep,
+	};
 
-	if (!pool->checkpointer)
-		return true;
-	space_sums(pool->space, &sums);
-	wish.taken = sums.meta_used;
-	wish.records = records + deltas[0].count + deltas[1].count;
-	wish.ranges = deltas[0].range_count + deltas[1].range_count;
 	return fits(pool, &wish);
 }
 
@@ -124,13 +125,8 @@ bool meta_fits(const struct pool *pool, uint64_t records, enum meta_keep keep)
 
 bool meta_fits_settled(const struct pool *pool, uint64_t records, enum meta_keep keep)
 {
-	struct space_sums sums;
-	struct wish wish = {.keep = keep, .passes = 1, .records = records};
+	const struct wish wish = {.records = records, .passes = 1, .keep = keep, .settled = true};
 
-	if (!pool->checkpointer)
-		return true;
-	space_sums(pool->space, &sums);
-	wish.taken = sums.meta_refs;
 	return fits(pool, &wish);
 }
 

@@ -362,10 +362,11 @@ static bool go_on(struct gather *g, struct block_request *request)
 	const unsigned left = blocks_left(request);
 	int error = 0;
 
-	if (g->pool->error == 0 && !meta_fits_settled(g->pool, left, META_KEEP_RENEWALS))
+	if (g->pool->error == 0 && (!write_room(volume, left) || !write_split(g, request))) {
+		if (meta_fits_settled(g->pool, left, META_KEEP_RENEWALS))
+			return false;
 		error = -ENOSPC;
-	else if (g->pool->error == 0 && (!write_room(volume, left) || !write_split(g, request)))
-		return false;
+	}
 	list_remove(&request->node);
 	request_part_end(request, g->pool->error < 0 ? -EIO : error);
 	return true;
