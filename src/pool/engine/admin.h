@@ -154,6 +154,9 @@ MUST_CHECK int destroy_step(struct pool *pool, size_t budget, bool *ret_more);
 /* Chunks that are for metadata, whatever data wants. */
 #define CHUNKS_KEPT(total) (4 + (total) / 20)
 
+/* Of what data can have, this part is for copy on write at the least. */
+#define COPY_SHARE 16
+
 /* What guests may fill: without the reserve, and no more than there can be data segments for. */
 uint64_t pool_limit_slots(const struct pool *pool);
 

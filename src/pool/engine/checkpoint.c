@@ -198,8 +198,10 @@ static int steps(struct checkpointer *c)
 	r = checkpoint_tables(c);
 	if (r == 0)
 		r = checkpoint_space(c, tables_segments_pages(pool));
-	if (r == 0)
-		r = tables_write_segments(pool, &c->super);
+	if (r < 0)
+		return r;
+	checkpoint_space_return(c);
+	r = tables_write_segments(pool, &c->super);
 	if (r == 0)
 		r = durable(c);
 	if (r == 0)

@@ -54,6 +54,7 @@ struct checkpointer {
 	uint64_t data_free; /* slots, after the last one */
 
 	/* meta_room.c: pages of all maps; as of which freezes, commits and cuts, and volumes. */
+	uint64_t meta_wanted; /* slots, at a time, by this checkpoint so far, or the last one */
 	uint64_t maps_pages, maps_seen;
 	unsigned maps_volumes;
 
@@ -92,8 +93,17 @@ uint32_t checkpoint_carry(struct checkpointer *c);
 /* [fiber] tables.c: changed records of volumes and snapshots, and the history. */
 MUST_CHECK int checkpoint_tables(struct checkpointer *c);
 
-/* [fiber] tables.c: segments enough for the next generation; `meta` slots are free now. */
+/*
+ * [fiber] segments.c: segments enough for the next generation; `meta` slots are free now. Before
+ * the table of segments is written.
+ */
 MUST_CHECK int checkpoint_space(struct checkpointer *c, uint64_t meta);
+
+/* [fiber] Then, as the last thing before that table: chunks are rare, and empty segments go. */
+void checkpoint_space_return(struct checkpointer *c);
+
+/* Slots that metadata could have of data segments that are empty, and not needed soon. */
+uint64_t segments_for_meta(const struct pool *pool, const struct space_sums *sums);
 
 /* --- meta_room.c ------------------------------------------------------------------------------ */
 
@@ -112,6 +122,13 @@ bool meta_fits(const struct pool *pool, uint64_t records, enum meta_keep keep);
 
 /* It would once the deltas are empty and all that was freed is back. False: it never will. */
 bool meta_fits_settled(const struct pool *pool, uint64_t records, enum meta_keep keep);
+
+/* All that is admitted finds room, and as much as writes leave free, if data takes a segment more.
+ */
+bool meta_fits_without_chunk(const struct pool *pool);
+
+/* Slots that data can have of the chunks that are free, so that this stays true. */
+uint64_t meta_leaves_data(const struct pool *pool);
 
 /* [fiber] For a verb that makes something. 0; -ENOSPC, -EIO with its reason. */
 MUST_CHECK int meta_verb_check(struct pool *pool, struct err *err);

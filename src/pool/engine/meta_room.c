@@ -83,8 +83,15 @@ struct wish {
 	uint64_t records, ranges;
 	unsigned passes; /* over each volume, at the least */
 	enum meta_keep keep;
-	bool settled; /* what was let go is back */
+	bool settled;  /* what was let go is back */
+	uint64_t lost; /* slots that data takes first */
 };
+
+static uint64_t room_now(const struct space_sums *sums, bool settled)
+{
+	return sums->meta_segments - (settled ? sums->meta_refs : sums->meta_used) +
+	       sums->meta_growth;
+}
 
 static bool fits(const struct pool *pool, const struct wish *wish)
 {
@@ -95,32 +102,35 @@ static bool fits(const struct pool *pool, const struct wish *wish)
 	if (!pool->checkpointer)
 		return true;
 	space_sums(pool->space, &sums);
-	room = sums.meta_segments - (wish->settled ? sums.meta_refs : sums.meta_used) +
-	       sums.meta_growth;
-	rest = wish->ranges * PAGES_OF_RANGE + (wish->keep + 1) * unit(pool, &sums);
+	room = room_now(&sums, wish->settled);
+	rest = wish->ranges * PAGES_OF_RANGE + (wish->keep + 1) * unit(pool, &sums) + wish->lost;
 	/* Nearly always there is plenty. */
-	return room >= rest + 3 * wish->records ||
-	       room >= rest + merge_pages(pool, wish->records, wish->passes);
+	if (room >= rest + 3 * wish->records)
+		return true;
+	if (wish->lost == 0)
+		room += segments_for_meta(pool, &sums);
+	return room >= rest + merge_pages(pool, wish->records, wish->passes);
 }
 
-/* All that is in the deltas, too. */
-static bool fits_now(const struct pool *pool, uint64_t records, enum meta_keep keep,
-		     unsigned passes)
+/* All that is in the deltas, and `records` more. */
+static struct wish wish_now(const struct pool *pool, uint64_t records)
 {
 	const struct delta *deltas = pool->deltas;
-	const struct wish wish = {
+
+	return (struct wish){
 		.records = records + deltas[0].count + deltas[1].count,
 		.ranges = deltas[0].range_count + deltas[1].range_count,
-		.passes = passes,
-		.keep = keep,
+		.passes = 1,
+		.keep = META_KEEP_WRITES,
 	};
-
-	return fits(pool, &wish);
 }
 
 bool meta_fits(const struct pool *pool, uint64_t records, enum meta_keep keep)
 {
-	return fits_now(pool, records, keep, 1);
+	struct wish wish = wish_now(pool, records);
+
+	wish.keep = keep;
+	return fits(pool, &wish);
 }
 
 bool meta_fits_settled(const struct pool *pool, uint64_t records, enum meta_keep keep)
@@ -138,10 +148,44 @@ uint64_t meta_kept(const struct pool *pool)
 	return META_KEEP_WRITES * unit(pool, &sums);
 }
 
+/* What metadata has less when data takes a chunk of each drive of its widest group. */
+static uint64_t chunk_lost(const struct pool *pool, const struct space_sums *sums)
+{
+	return ((uint64_t)sums->group_width << (pool->super.chunk_shift - PAGE_SHIFT)) /
+	       SPACE_COPIES_META;
+}
+
+bool meta_fits_without_chunk(const struct pool *pool)
+{
+	struct wish wish = wish_now(pool, records_coming(pool));
+	struct space_sums sums;
+
+	space_sums(pool->space, &sums);
+	wish.lost = chunk_lost(pool, &sums);
+	return fits(pool, &wish);
+}
+
+uint64_t meta_leaves_data(const struct pool *pool)
+{
+	struct space_sums sums;
+	uint64_t room;
+	uint64_t rest;
+
+	space_sums(pool->space, &sums);
+	room = room_now(&sums, true);
+	rest = (META_KEEP_WRITES + 1) * unit(pool, &sums);
+	return room < rest ? 0
+			   : (room - rest) / chunk_lost(pool, &sums)
+				     << (pool->super.chunk_shift - PAGE_SHIFT);
+}
+
 /* After a snapshot its volume's records are merged in one pass more. */
 static bool verb_fits(const struct pool *pool)
 {
-	return fits_now(pool, pool->writes_in_flight, META_KEEP_WRITES, 2);
+	struct wish wish = wish_now(pool, pool->writes_in_flight);
+
+	wish.passes = 2;
+	return fits(pool, &wish);
 }
 
 int meta_verb_check(struct pool *pool, struct err *err)

@@ -44,9 +44,11 @@ static void copies_read(struct pool *pool, const uint8_t entry[ENTRY_BYTES], str
 			copies->good |= 1U << i;
 			memcpy(copies->page, copies->probe, PAGE_BYTES);
 		}
-		/* Reading parked; a segment that went has no block any more. */
+		/* Reading parked; a segment that went has no block any more, nor has a new one. */
 		if (!space_vaddr_valid(pool->space, copies->vaddr, SEGMENT_DATA))
 			return;
+		segment = space_segment(pool->space, vaddr_segment(copies->vaddr));
+		columns &= raid_columns_online(&pool->raid, segment);
 	}
 }
 

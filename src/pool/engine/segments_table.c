@@ -75,10 +75,7 @@ static int bitmaps_take(struct writer *w, struct segment *s, bool *changed)
 static bool leaf_dirty(const struct writer *w, uint32_t leaf)
 {
 	for (uint32_t i = 0; i < RECORDS_PER_PAGE; i++) {
-		const struct segment *s =
-			space_segment(w->pool->space, leaf * RECORDS_PER_PAGE + i);
-
-		if (s && s->record_dirty)
+		if (space_record_dirty(w->pool->space, leaf * RECORDS_PER_PAGE + i))
 			return true;
 	}
 	return false;
@@ -123,14 +120,16 @@ struct reader {
 	struct writer *w;
 };
 
-/* Leaves are kept by pointer; inner pages are all written anew. */
+/* Leaves are kept by pointer, but for those of segments that went; inner pages are all written
+ * anew.
+ */
 static int old_leaf(struct map_walk *walk, const struct page_ref *ref)
 {
 	struct writer *w = container_of(walk, struct reader, walk)->w;
 
-	if (ref->ptr.level > 0)
+	if (ref->ptr.level > 0 || ref->index >= w->leaf_count)
 		pages_unref(w->pool->pages, &ref->ptr);
-	else if (ref->index < w->leaf_count)
+	else
 		w->leaves[ref->index] = ref->ptr;
 	return 0;
 }
@@ -175,14 +174,15 @@ static int leaf_write(struct writer *w, uint32_t leaf)
 	int r;
 
 	for (uint32_t i = 0; i < RECORDS_PER_PAGE; i++) {
-		struct segment *s = space_segment(w->pool->space, leaf * RECORDS_PER_PAGE + i);
+		const uint32_t id = leaf * RECORDS_PER_PAGE + i;
+		const struct segment *s = space_segment(w->pool->space, id);
 		struct segment_record record;
 
+		space_record_clean(w->pool->space, id);
 		if (!s)
 			continue;
 		space_segment_encode(s, &record);
 		segment_record_encode(&record, page + (size_t)i * RECORD_BYTES);
-		s->record_dirty = false;
 	}
 	ref.ptr = (struct node_ptr){.kind = NODE_SEGMENTS, .live = 1};
 	ref.ptr.vaddr = w->leaves[leaf].vaddr;
@@ -313,9 +313,7 @@ static void shape(struct writer *w)
 static bool anything_changed(const struct pool *pool)
 {
 	for (uint32_t id = 0; id < space_segment_limit(pool->space); id++) {
-		const struct segment *s = space_segment(pool->space, id);
-
-		if (s && s->record_dirty)
+		if (space_record_dirty(pool->space, id))
 			return true;
 	}
 	return false;

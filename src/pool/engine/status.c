@@ -16,7 +16,6 @@
 #include "raid/meter.h"
 
 #define RESERVE_PERMILLE_MAX 900
-#define COPY_SHARE 16 /* of what data can have, this part is for copy on write at the least */
 
 /* --- Space ------------------------------------------------------------------------------- */
 
@@ -33,7 +32,7 @@ uint64_t pool_limit_slots(const struct pool *pool)
 	growth = sums.data_total - MIN(sums.data_total, sums.data_segments);
 	if (kept > 0)
 		growth = growth / sums.chunks_free * (sums.chunks_free - kept);
-	growth += sums.data_segments;
+	growth = MIN(growth, meta_leaves_data(pool)) + sums.data_segments;
 	/* Some stays free, or nothing could be written over any more. */
 	return MIN(limit, growth - growth / COPY_SHARE);
 }

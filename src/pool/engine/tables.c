@@ -1,64 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The records of volumes and snapshots into their trees, and segments in time for what comes. */
+/* The records of volumes and snapshots into their trees. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "engine/checkpoint.h"
-
-#define META_MARGIN 1024 /* slots beyond what was counted */
-
-/* --- Space --------------------------------------------------------------------------------- */
-
-static int meta_ensure(struct checkpointer *c, uint64_t wanted)
-{
-	struct space_sums sums;
-	struct segment *segment;
-	int r = 0;
-
-	space_sums(c->pool->space, &sums);
-	while (r == 0 && sums.meta_segments - sums.meta_used < wanted) {
-		r = space_segment_add(c->pool->space, SEGMENT_META, 0, c->pool->super.ckpt + 1,
-				      &segment);
-		space_sums(c->pool->space, &sums);
-	}
-	/* Fewer than wished for may do. */
-	return r == -ENOSPC && sums.meta_used < sums.meta_segments ? 0 : r;
-}
-
-/* Data segments enough for a generation, as long as chunks are left. */
-static int data_ensure(struct checkpointer *c)
-{
-	const uint64_t wanted = 2 * (uint64_t)c->pool->memory.delta_records;
-	const unsigned groups = c->pool->raid.drive_count;
-	struct space_sums sums;
-	struct segment *segment;
-	unsigned group = 0;
-	unsigned refused = 0;
-
-	space_sums(c->pool->space, &sums);
-	while (sums.data_segments - sums.data_used < wanted && refused < groups &&
-	       sums.chunks_free > CHUNKS_KEPT(sums.chunks_total)) {
-		const int r = space_segment_add(c->pool->space, SEGMENT_DATA, group,
-						c->pool->super.ckpt + 1, &segment);
-
-		if (r == -ENOMEM)
-			return r;
-		if (r == 0)
-			space_segment_withhold(c->pool->space, segment);
-		refused = r < 0 ? refused + 1 : 0;
-		group = (group + 1) % groups;
-		space_sums(c->pool->space, &sums);
-	}
-	return 0;
-}
-
-int checkpoint_space(struct checkpointer *c, uint64_t meta)
-{
-	int r = data_ensure(c);
-
-	return r < 0 ? r : meta_ensure(c, meta + META_MARGIN);
-}
 
 /* --- Records ------------------------------------------------------------------------------- */
 

@@ -67,6 +67,15 @@ static void read_free(struct page_read *read)
 	pages_wake(pages);
 }
 
+/* NULL: it went while the page was read. An old pointer led there. */
+static const struct segment *segment_of(const struct page_read *read)
+{
+	const struct segment *segment =
+		space_segment(read->pages->space, vaddr_segment(read->key.vaddr));
+
+	return segment && segment->class == SEGMENT_META ? segment : NULL;
+}
+
 static void mend_ended(struct raid_io *io)
 {
 	struct page_read *read = container_of(io, struct page_read, io);
@@ -80,12 +89,12 @@ static void mend_ended(struct raid_io *io)
 /* Rewrites the columns that had no good copy, from the buffer that has one. */
 static void mend(struct page_read *read)
 {
-	const struct segment *segment =
-		space_segment(read->pages->space, vaddr_segment(read->key.vaddr));
+	const struct segment *segment = segment_of(read);
 
 	read->io.op = RAID_WRITE;
-	read->io.columns =
-		(read->bad | read->failed) & raid_columns_online(read->pages->raid, segment);
+	read->io.columns = segment ? (read->bad | read->failed) &
+					     raid_columns_online(read->pages->raid, segment)
+				   : 0;
 	if (read->io.columns == 0) {
 		read_free(read);
 		return;
@@ -98,10 +107,9 @@ static void mend(struct page_read *read)
 static void bad_count(struct page_read *read)
 {
 	struct raid *raid = read->pages->raid;
-	const struct segment *segment =
-		space_segment(read->pages->space, vaddr_segment(read->key.vaddr));
+	const struct segment *segment = segment_of(read);
 
-	for (unsigned i = 0; i < segment->column_count; i++) {
+	for (unsigned i = 0; segment && i < segment->column_count; i++) {
 		struct drive *drive = &raid->drives[segment->columns[i].drive];
 
 		if (!(read->bad & 1U << i))
@@ -139,10 +147,10 @@ static void read_end(struct page_read *read, int result)
 /* The next column that was not tried, or the end: no copy is good. */
 static void read_next(struct page_read *read)
 {
-	const struct segment *segment =
-		space_segment(read->pages->space, vaddr_segment(read->key.vaddr));
-	const unsigned left =
-		raid_columns_online(read->pages->raid, segment) & ~(read->bad | read->failed);
+	const struct segment *segment = segment_of(read);
+	const unsigned left = segment ? raid_columns_online(read->pages->raid, segment) &
+						~(read->bad | read->failed)
+				      : 0;
 
 	if (left)
 		read_submit(read, (unsigned)__builtin_ctz(left));

@@ -7,12 +7,10 @@
 #include "raid/meter.h"
 #include "raid/private.h"
 
+/* NULL: it went since the request was begun. */
 static const struct segment *segment_of(const struct raid_io *io)
 {
-	const struct segment *segment = space_segment(io->raid->space, vaddr_segment(io->vaddr));
-
-	ASSERT(segment);
-	return segment;
+	return space_segment(io->raid->space, vaddr_segment(io->vaddr));
 }
 
 static struct drive *column_drive(struct raid *raid, const struct segment *segment, unsigned column)
@@ -119,6 +117,7 @@ static void read_ended(struct disk_request *request)
 	struct raid_leg *leg = container_of(request, struct raid_leg, request);
 	const int result = request->result;
 	struct raid_io *io = leg->io;
+	const struct segment *segment = segment_of(io);
 	int next = -1;
 
 	leg_ended(leg);
@@ -126,10 +125,10 @@ static void read_ended(struct disk_request *request)
 	io->result = result;
 	if (result < 0) {
 		io->failed |= 1U << leg->column;
-		next = io->any ? read_pick(io, segment_of(io)) : -1;
+		next = io->any && segment ? read_pick(io, segment) : -1;
 	}
 	if (next >= 0)
-		read_column(io, segment_of(io), (unsigned)next);
+		read_column(io, segment, (unsigned)next);
 	else
 		finish(io);
 }
@@ -260,6 +259,7 @@ void raid_submit(struct raid *raid, struct raid_io *io)
 	io->pending = 0;
 	io->good = 0;
 	segment = segment_of(io);
+	ASSERT(segment);
 	ASSERT_U64(io->count, >, 0);
 	ASSERT_U64((uint64_t)vaddr_slot(io->vaddr) + io->count, <=, segment->slot_count);
 	switch (io->op) {

@@ -149,6 +149,30 @@ void space_lane_fix(struct space *space, struct cell *cell)
 	heap_sink(lane, cell);
 }
 
+void space_lane_leave(struct space *space, struct cell *cell)
+{
+	struct lane *lane = lane_of(space, &cell->segment);
+
+	ASSERT(lane != NULL && cell != lane->active);
+	if (cell->heap_index != SPACE_HEAP_NONE)
+		heap_remove(lane, cell);
+	lane->segment_count--;
+}
+
+struct cell *space_lane_empty(const struct space *space, enum segment_class class)
+{
+	const unsigned first = class == SEGMENT_META ? SPACE_LANE_META : 0;
+	const unsigned end = class == SEGMENT_META ? SPACE_LANES : space->group_count;
+
+	for (unsigned i = first; i < end; i++) {
+		struct cell *top = space->lanes[i].heap_count != 0 ? space->lanes[i].heap[0] : NULL;
+
+		if (top != NULL && top->segment.used == 0)
+			return top;
+	}
+	return NULL;
+}
+
 void space_segment_withhold(struct space *space, struct segment *segment)
 {
 	struct cell *cell = space->cells[segment->id];
@@ -228,8 +252,7 @@ void space_slots_set(struct space *space, struct cell *cell, size_t first, size_
 	struct segment *segment = &cell->segment;
 
 	bits_set(segment->used_bits, first, end);
-	segment->used += (uint32_t)(end - first);
-	*space_used_sum(space, segment) += end - first;
+	space_used_add(space, segment, (uint32_t)(end - first));
 }
 
 static unsigned lane_alloc(struct space *space, struct lane *lane, unsigned want,
@@ -310,8 +333,7 @@ void space_slots_clear(struct space *space, struct cell *cell, uint32_t slot, un
 			ASSERT_U64(cell->stale_bits[word] & mask, ==, 0);
 		segment->used_bits[word] &= ~mask;
 	}
-	segment->used -= count;
-	*space_used_sum(space, segment) -= count;
+	space_used_sub(space, segment, count);
 	space_lane_fix(space, cell);
 }
 
@@ -335,8 +357,7 @@ int space_claim(struct space *space, uint64_t vaddr)
 	if (bitmap_test(cell->segment.used_bits, slot))
 		return 0;
 	bitmap_set(cell->segment.used_bits, slot);
-	cell->segment.used++;
-	space->sums.data_used++;
+	space_used_add(space, &cell->segment, 1);
 	space_lane_fix(space, cell);
 	return 0;
 }

@@ -42,8 +42,7 @@ void space_bitmap_load(struct space *space, struct segment *segment, unsigned pa
 	const size_t count = page_words(segment, page, &first);
 	uint32_t added = words_load(segment->used_bits + first, bits, count);
 
-	segment->used += added;
-	*space_used_sum(space, segment) += added;
+	space_used_add(space, segment, added);
 	if (current) {
 		added = words_load(segment->ref_bits + first, bits, count);
 		segment->refs += added;

@@ -11,6 +11,15 @@
 
 #define GROUP_ANY SPACE_GROUPS_MAX
 
+static unsigned group_width(const struct space *space, unsigned group)
+{
+	unsigned width = 0;
+
+	for (unsigned i = 0; i < space->drive_count; i++)
+		width += space->drives[i].drive.group == group;
+	return width;
+}
+
 int space_drives_init(struct space *space, const struct space_params *params)
 {
 	for (unsigned i = 0; i < params->drive_count; i++) {
@@ -30,6 +39,8 @@ int space_drives_init(struct space *space, const struct space_params *params)
 		space->sums.chunks_total += chunks->drive.chunk_count;
 	}
 	space->sums.chunks_free = space->sums.chunks_total;
+	for (unsigned group = 0; group < space->group_count; group++)
+		space->sums.group_width = MAX(space->sums.group_width, group_width(space, group));
 	space_total_update(space);
 	return 0;
 }
@@ -79,15 +90,6 @@ static unsigned drives_pick(const struct space *space, unsigned group, unsigned 
 		picked[count++] = (uint16_t)best;
 	}
 	return count;
-}
-
-static unsigned group_width(const struct space *space, unsigned group)
-{
-	unsigned width = 0;
-
-	for (unsigned i = 0; i < space->drive_count; i++)
-		width += space->drives[i].drive.group == group;
-	return width;
 }
 
 /* How many drives each group has; 0 when they differ, or when the drives are single ones. */
@@ -260,6 +262,21 @@ void space_columns_take(struct space *space, const struct segment *segment)
 		chunks->data_count += segment->class == SEGMENT_DATA;
 		chunks->first_free = chunk_next(chunks, 0);
 		space->sums.chunks_free--;
+	}
+}
+
+void space_columns_give(struct space *space, const struct segment *segment)
+{
+	for (unsigned i = 0; i < segment->column_count; i++) {
+		const struct segment_column *column = &segment->columns[i];
+		struct drive_chunks *chunks = &space->drives[column->drive];
+
+		ASSERT(bitmap_test(chunks->taken, column->chunk));
+		bitmap_clear(chunks->taken, column->chunk);
+		chunks->free_count++;
+		chunks->data_count -= segment->class == SEGMENT_DATA;
+		chunks->first_free = MIN(chunks->first_free, column->chunk);
+		space->sums.chunks_free++;
 	}
 }
 

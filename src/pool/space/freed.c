@@ -417,4 +417,5 @@ void space_commit(struct space *space, bool (*released)(void *data, uint64_t vad
 	if (freed->stale_commits != 0 && --freed->stale_commits == 0)
 		stale_release(space, &call);
 	space_withheld_release(space);
+	space_retired_turn(space);
 }

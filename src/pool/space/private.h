@@ -97,6 +97,10 @@ struct space {
 	unsigned turn_left;   /* slots */
 	struct space_sums sums;
 	uint32_t group_segments[SPACE_GROUPS_MAX]; /* data */
+	uint64_t gone[SPACE_SEGMENTS_MAX / 64];	   /* retired, and the table has them still */
+	/* Numbers of segments retired in the last SPACE_KEEP commits, some more, are not given. */
+	uint64_t retired[2][SPACE_SEGMENTS_MAX / 64];
+	unsigned retired_now, retired_commits;
 	struct drive_chunks drives[SUPER_DRIVES_MAX];
 	struct lane lanes[SPACE_LANES];
 	struct freed freed;
@@ -118,6 +122,25 @@ static inline uint64_t *space_used_sum(struct space *space, const struct segment
 	return segment->class == SEGMENT_DATA ? &space->sums.data_used : &space->sums.meta_used;
 }
 
+static inline uint32_t *space_empty_sum(struct space *space, const struct segment *segment)
+{
+	return segment->class == SEGMENT_DATA ? &space->sums.data_empty : &space->sums.meta_empty;
+}
+
+static inline void space_used_add(struct space *space, struct segment *segment, uint32_t slots)
+{
+	*space_empty_sum(space, segment) -= segment->used == 0 && slots != 0;
+	segment->used += slots;
+	*space_used_sum(space, segment) += slots;
+}
+
+static inline void space_used_sub(struct space *space, struct segment *segment, uint32_t slots)
+{
+	segment->used -= slots;
+	*space_used_sum(space, segment) -= slots;
+	*space_empty_sum(space, segment) += segment->used == 0 && slots != 0;
+}
+
 static inline uint64_t *space_refs_sum(struct space *space, const struct segment *segment)
 {
 	return segment->class == SEGMENT_DATA ? &space->sums.data_refs : &space->sums.meta_refs;
@@ -136,10 +159,16 @@ static inline uint64_t space_word_mask(size_t word, size_t first, size_t end)
 /* The segment of a vaddr that our own structures hold: it is there, and has bits. */
 struct cell *space_cell(const struct space *space, uint64_t vaddr);
 
+/* segment.c: one more commit. */
+void space_retired_turn(struct space *space);
+
 /* alloc.c */
 MUST_CHECK int space_lane_reserve(struct space *space, struct cell *cell);
-void space_lane_join(struct space *space, struct cell *cell); /* after space_lane_reserve() */
-void space_lane_fix(struct space *space, struct cell *cell);  /* its free slots or drives changed */
+void space_lane_join(struct space *space, struct cell *cell);  /* after space_lane_reserve() */
+void space_lane_leave(struct space *space, struct cell *cell); /* it is not the active one */
+void space_lane_fix(struct space *space, struct cell *cell); /* its free slots or drives changed */
+/* One whose slots are all free, and which is not handed out from; NULL: none. */
+struct cell *space_lane_empty(const struct space *space, enum segment_class class);
 void space_withheld_release(struct space *space);
 void space_lanes_fini(struct space *space);
 /* Free slots [first, end) become used. Its lane is not told. */
@@ -154,6 +183,7 @@ void space_drives_fini(struct space *space);
 MUST_CHECK int space_columns_choose(const struct space *space, struct segment *segment);
 bool space_columns_valid(const struct space *space, const struct segment_record *record);
 void space_columns_take(struct space *space, const struct segment *segment);
+void space_columns_give(struct space *space, const struct segment *segment);
 void space_total_update(struct space *space);
 
 /* freed.c */

@@ -148,6 +148,8 @@ static void cell_join(struct space *space, struct cell *cell)
 	const struct segment *segment = &cell->segment;
 
 	space->cells[segment->id] = cell;
+	bitmap_clear(space->gone, segment->id);
+	*space_empty_sum(space, segment) += segment->class != SEGMENT_LOG;
 	space->segment_limit = MAX(space->segment_limit, segment->id + 1);
 	if (segment->class == SEGMENT_DATA) {
 		space->group_segments[segment->group]++;
@@ -227,6 +229,12 @@ void space_segment_encode(const struct segment *segment, struct segment_record *
 	memcpy(ret_record->bitmaps, segment->bitmaps, sizeof(segment->bitmaps));
 }
 
+static bool id_taken(const struct space *space, uint32_t id)
+{
+	return space->cells[id] != NULL || bitmap_test(space->retired[0], id) ||
+	       bitmap_test(space->retired[1], id);
+}
+
 int space_segment_add(struct space *space, enum segment_class class, unsigned group, uint64_t ckpt,
 		      struct segment **ret_segment)
 {
@@ -236,7 +244,7 @@ int space_segment_add(struct space *space, enum segment_class class, unsigned gr
 
 	ASSERT_U64(class, >=, SEGMENT_DATA);
 	ASSERT_U64(class, <=, SEGMENT_LOG);
-	while (space->id_hint < space->segment_limit && space->cells[space->id_hint] != NULL)
+	while (space->id_hint < space->segment_limit && id_taken(space, space->id_hint))
 		space->id_hint++;
 	if (space->id_hint >= SPACE_SEGMENTS_MAX)
 		return -ENOSPC;
@@ -264,6 +272,69 @@ int space_segment_add(struct space *space, enum segment_class class, unsigned gr
 	return 0;
 }
 
+/* --- Going --------------------------------------------------------------------------------- */
+
+bool space_segment_retire(struct space *space, enum segment_class class)
+{
+	struct cell *cell = space_lane_empty(space, class);
+	struct segment *segment;
+
+	if (cell == NULL)
+		return false;
+	segment = &cell->segment;
+	ASSERT_U64(segment->refs, ==, 0);
+	ASSERT(list_empty(&cell->releasing));
+	for (unsigned page = 0; page < segment_bitmap_pages(segment); page++) {
+		if (segment->bitmaps[page].vaddr != 0)
+			space_unref(space, segment->bitmaps[page].vaddr);
+	}
+	space_lane_leave(space, cell);
+	if (class == SEGMENT_DATA) {
+		space->group_segments[segment->group]--;
+		space->sums.data_segments -= segment->slot_count;
+	} else {
+		space->sums.meta_segments -= segment->slot_count;
+	}
+	(*space_empty_sum(space, segment))--;
+	space_columns_give(space, segment);
+	space->cells[segment->id] = NULL;
+	bitmap_set(space->gone, segment->id);
+	bitmap_set(space->retired[space->retired_now], segment->id);
+	cell_free(cell);
+	space_total_update(space);
+	return true;
+}
+
+/* Checkpoints that knew those of the older set cannot be had any more. */
+void space_retired_turn(struct space *space)
+{
+	if (++space->retired_commits <= SPACE_KEEP)
+		return;
+	space->retired_commits = 0;
+	space->retired_now = !space->retired_now;
+	memset(space->retired[space->retired_now], 0, sizeof(space->retired[0]));
+	space->id_hint = 1;
+}
+
+bool space_record_dirty(const struct space *space, uint32_t id)
+{
+	const struct segment *segment = space_segment(space, id);
+
+	if (segment != NULL)
+		return segment->record_dirty;
+	return id < space->segment_limit && bitmap_test(space->gone, id);
+}
+
+void space_record_clean(struct space *space, uint32_t id)
+{
+	struct segment *segment = space_segment(space, id);
+
+	if (segment != NULL)
+		segment->record_dirty = false;
+	else if (id < space->segment_limit)
+		bitmap_clear(space->gone, id);
+}
+
 uint64_t space_data_free(const struct space *space)
 {
 	return space->sums.data_segments - space->withheld_slots - space->sums.data_used;
@@ -272,4 +343,5 @@ uint64_t space_data_free(const struct space *space)
 void space_sums(const struct space *space, struct space_sums *ret_sums)
 {
 	*ret_sums = space->sums;
+	ret_sums->data_empty -= space->withheld_count;
 }

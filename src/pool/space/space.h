@@ -29,6 +29,7 @@
 
 #include "format/record.h"
 #include "format/super.h"
+#include "space/sums.h"
 
 #define SPACE_KEEP 2 /* committed checkpoints one may rewind over */
 #define SPACE_COPIES_META 2
@@ -105,6 +106,18 @@ MUST_CHECK int space_segment_add(struct space *space, enum segment_class class, 
 				 uint64_t ckpt, struct segment **ret_segment);
 
 /*
+ * An empty segment goes, and its chunks may be anybody's; for the checkpoint under way, which lets
+ * its bitmaps go. Its number is not given again while one may rewind to a checkpoint that knows it.
+ * Who still reads what was in it finds that it is gone, or another content. False: no segment is
+ * empty but those that are handed out from.
+ */
+bool space_segment_retire(struct space *space, enum segment_class class);
+
+/* The record of the segment, or that there is none, differs from what the table has / no more. */
+bool space_record_dirty(const struct space *space, uint32_t id);
+void space_record_clean(struct space *space, uint32_t id);
+
+/*
  * Hands out nothing of a new data segment until the next space_commit(): before a superblock has
  * it, an import would not know the segment, and so no record of the log may name it.
  */
@@ -174,23 +187,5 @@ void space_freeze(struct space *space);
 #define SPACE_TRIM_SLOTS 32
 void space_commit(struct space *space, bool (*released)(void *data, uint64_t vaddr, unsigned count),
 		  void *data);
-
-/* --- Sums, in slots, copies counted once ------------------------------------------------------ */
-
-struct space_sums {
-	uint64_t data_total;	/* slots data could have: its segments and all free chunks */
-	uint64_t data_segments; /* slots of data segments that are there */
-	uint64_t data_used;	/* used bits */
-	uint64_t data_refs;
-	uint64_t meta_segments, meta_used, meta_refs;
-	uint64_t meta_growth; /* slots that metadata could have of all free chunks */
-	uint64_t log_slots;
-	uint64_t freeing; /* in the lists */
-	uint64_t chunks_total, chunks_free;
-};
-void space_sums(const struct space *space, struct space_sums *ret_sums); /* O(1) */
-
-/* Slots of data that are free in the segments handed out from; those closed count too. O(1) */
-uint64_t space_data_free(const struct space *space);
 
 #endif

@@ -463,7 +463,7 @@ static void pause_and_resume(void *arg)
 
 static void paused_writes_go_on(void **state)
 {
-	struct trial *t = trial_new(1, 1, 64 * MiB, 3584);
+	struct trial *t = trial_new(1, 1, 64 * MiB, 4608);
 
 	t->rig.delta_records = 1024;
 	t->params.pause_when_full = true;
@@ -553,6 +553,13 @@ static void trim_leaf_by_leaf(struct trial *t)
 	}
 }
 
+/* What was destroyed is gone, and what it had may be written over. */
+static void rest(struct trial *t)
+{
+	for (unsigned i = 0; i < 20; i++)
+		assert_int_equal(pool_sync(t->rig.pool), 0);
+}
+
 static void fill_with_snapshots(void *arg)
 {
 	struct trial *t = arg;
@@ -588,8 +595,7 @@ static void fill_with_snapshots(void *arg)
 			fail_msg("seed %llu: %s is not destroyed: %d",
 				 (unsigned long long)t->rig.seed, name, r);
 	}
-	for (unsigned i = 0; i < 20; i++)
-		assert_int_equal(pool_sync(t->rig.pool), 0);
+	rest(t);
 	for (unsigned i = 0; i < 8; i++) {
 		assert_int_equal(scatter(t, i), 0);
 		assert_int_equal(snapshot_make(t, i), 0);
@@ -607,6 +613,99 @@ static void snapshots_leave_room_for_their_end(void **state)
 		rig_run(&t->rig, format_and_open, t);
 		rig_run(&t->rig, fill_with_snapshots, t);
 		trial_end(t);
+	}
+}
+
+/* --- Data and metadata in turn ------------------------------------------------------------------
+ */
+
+#define FAT_BLOCKS 16384
+
+/* Blocks of another volume until the pool is full; then the volume goes. */
+static unsigned fat_come_and_go(struct trial *t)
+{
+	const struct pool_volume_params params = {.size_bytes = FAT_BLOCKS * RIG_BLOCK};
+	struct rig_volume volume;
+	unsigned runs = 0;
+
+	assert_int_equal(pool_volume_create(t->rig.pool, "fat", &params, NULL), 0);
+	assert_int_equal(rig_volume_open(&t->rig, "fat", &volume), 0);
+	memset(t->data, 0x5a, (size_t)RUN * RIG_BLOCK);
+	while (runs < FAT_BLOCKS / RUN &&
+	       rig_io(&volume, BLOCK_WRITE, (uint64_t)runs * RUN * RIG_BLOCK, t->data,
+		      RUN * RIG_BLOCK) == 0)
+		runs++;
+	rig_volume_close(&volume);
+	assert_int_equal(pool_volume_destroy(t->rig.pool, "fat", false, NULL), 0);
+	rest(t);
+	return runs;
+}
+
+/* Snapshots until there are no pages for more; then they go. */
+static unsigned snapshots_come_and_go(struct trial *t)
+{
+	unsigned count = 0;
+	char name[32];
+
+	while (scatter(t, count) == 0 && snapshot_make(t, count) == 0)
+		count++;
+	for (unsigned i = 0; i < count; i++) {
+		snprintf(name, sizeof(name), "vol@s%u", i);
+		assert_int_equal(pool_snapshot_destroy(t->rig.pool, name, NULL), 0);
+	}
+	rest(t);
+	return count;
+}
+
+/* Who comes first, of new pools, has all there is; how many of each then, in turn. */
+struct turns {
+	struct trial *t;
+	bool fat_first;
+	unsigned snapshots[3], runs[3];
+};
+
+static void take_turns(void *arg)
+{
+	struct turns *turns = arg;
+
+	for (unsigned i = 0; i < ARRAY_SIZE(turns->runs); i++) {
+		if (turns->fat_first)
+			turns->runs[i] = fat_come_and_go(turns->t);
+		turns->snapshots[i] = snapshots_come_and_go(turns->t);
+		if (!turns->fat_first)
+			turns->runs[i] = fat_come_and_go(turns->t);
+	}
+}
+
+static void turns_run(uint64_t seed, struct turns *turns)
+{
+	turns->t = trial_new(seed, (unsigned)seed, 64 * MiB, 4096);
+	turns->t->rig.mirror = seed == 2;
+	turns->t->rig.delta_records = 1024;
+	rig_run(&turns->t->rig, format_and_open, turns->t);
+	rig_run(&turns->t->rig, take_turns, turns);
+	trial_end(turns->t);
+}
+
+/* What data or metadata does not need any more is the other's. */
+static void chunks_go_to_and_fro(void **state)
+{
+	for (uint64_t seed = 1; seed <= 2; seed++) {
+		struct turns fat = {.fat_first = true};
+		struct turns thin = {.fat_first = false};
+
+		turns_run(seed, &fat);
+		turns_run(seed, &thin);
+		for (unsigned i = 0; i < ARRAY_SIZE(fat.runs); i++) {
+			/* What a checkpoint keeps for metadata is a fifth of so small a pool. */
+			if (MIN(fat.snapshots[i], thin.snapshots[i]) * 10 < thin.snapshots[0] * 8 ||
+			    MIN(fat.runs[i], thin.runs[i]) * 10 < fat.runs[0] * 6)
+				fail_msg("seed %llu: %u: of %u snapshots %u and %u, of %u runs %u "
+					 "and %u",
+					 (unsigned long long)seed, i, thin.snapshots[0],
+					 thin.snapshots[i], fat.snapshots[i], fat.runs[0],
+					 fat.runs[i], thin.runs[i]);
+		}
 	}
 }
 
@@ -665,6 +764,7 @@ int main(void)
 		cmocka_unit_test(paused_writes_go_on),
 		cmocka_unit_test(versions_between_snapshots_of_others_go),
 		cmocka_unit_test(snapshots_leave_room_for_their_end),
+		cmocka_unit_test(chunks_go_to_and_fro),
 		cmocka_unit_test(a_paused_volume_is_told),
 	};
 

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include <quoin/base_bitmap.h>
+#include <quoin/base_math.h>
 
 #include "space/space.h"
 
@@ -392,6 +393,130 @@ static void withheld_until_the_commit(void **state)
 	space_free(space);
 }
 
+/* --- Empty segments --------------------------------------------------------------------------- */
+
+static struct space_sums sums_of(const struct space *space)
+{
+	struct space_sums sums;
+
+	space_sums(space, &sums);
+	return sums;
+}
+
+/* ret_filled: their numbers; the last one is still the active one. */
+static void fill(struct space *space, unsigned segments, uint32_t *ret_filled)
+{
+	uint64_t vaddr;
+
+	for (unsigned i = 0; i < segments; i++) {
+		assert_int_equal(space_alloc(space, SEGMENT_DATA, SLOTS, &vaddr), SLOTS);
+		ret_filled[i] = vaddr_segment(vaddr);
+	}
+}
+
+/* What data does not need any more is metadata's. */
+static void empty_segments_give_their_chunks(void **state)
+{
+	const struct space_drive drive = {.chunk_count = 4, .usable = true};
+	struct space *space = open_space(&drive, 1);
+	struct segment *segment;
+	uint32_t filled[4];
+	uint32_t chunk;
+
+	for (unsigned i = 0; i < 4; i++)
+		add(space, SEGMENT_DATA, 0);
+	assert_int_equal(space_segment_add(space, SEGMENT_META, 0, 7, &segment), -ENOSPC);
+	assert_int_equal(sums_of(space).data_empty, 4);
+	fill(space, 4, filled);
+	assert_int_equal(sums_of(space).data_empty, 0);
+	assert_false(space_segment_retire(space, SEGMENT_DATA));
+	space_unalloc(space, vaddr_make(filled[0], 0), SLOTS);
+	space_unalloc(space, vaddr_make(filled[1], 0), SLOTS - 1);
+	assert_true(space_segment_retire(space, SEGMENT_DATA));
+	assert_null(space_segment(space, filled[0]));
+	assert_false(space_vaddr_valid(space, vaddr_make(filled[0], 0), SEGMENT_DATA));
+	/* One slot of the other is used. */
+	assert_false(space_segment_retire(space, SEGMENT_DATA));
+	space_unalloc(space, vaddr_make(filled[1], SLOTS - 1), 1);
+	assert_true(space_segment_retire(space, SEGMENT_DATA));
+	assert_int_equal(sums_of(space).chunks_free, 2);
+	assert_int_equal(sums_of(space).data_total, 4 * SLOTS);
+	assert_int_equal(sums_of(space).data_segments, 2 * SLOTS);
+	segment = add(space, SEGMENT_META, 0);
+	assert_int_equal(segment->id, 5);
+	chunk = MIN(filled[0], filled[1]) - 1; /* they were taken in order */
+	column_is(segment, 0, 0, chunk);
+	column_is(segment, 1, 0, MAX(filled[0], filled[1]) - 1);
+	assert_int_equal(sums_of(space).meta_empty, 1);
+	assert_int_equal(sums_of(space).data_total, 2 * SLOTS);
+	assert_false(space_segment_retire(space, SEGMENT_DATA));
+	space_free(space);
+}
+
+/* The table must not have it any more; its bitmap is let go with it. */
+static void retired_segments_leave_the_table(void **state)
+{
+	const struct space_drive drive = {.chunk_count = 5, .usable = true};
+	struct space *space = open_space(&drive, 1);
+	struct segment *meta = add(space, SEGMENT_META, 0);
+	struct segment *data = add(space, SEGMENT_DATA, 0);
+	const uint32_t id = data->id;
+	uint64_t bitmap;
+
+	assert_int_equal(space_alloc(space, SEGMENT_META, 1, &bitmap), 1);
+	space_ref(space, bitmap);
+	data->bitmaps[0].vaddr = bitmap;
+	space_record_clean(space, id);
+	assert_false(space_record_dirty(space, id));
+	assert_true(space_segment_retire(space, SEGMENT_DATA));
+	assert_true(space_record_dirty(space, id));
+	assert_false(space_is_ref(space, bitmap));
+	assert_int_equal(meta->refs, 0);
+	assert_int_equal(sums_of(space).freeing, 1);
+	space_record_clean(space, id);
+	assert_false(space_record_dirty(space, id));
+	/* Its number is not given as long as one may rewind to a table that has it. */
+	assert_int_not_equal(add(space, SEGMENT_DATA, 0)->id, id);
+	for (unsigned i = 0; i <= 2 * SPACE_KEEP + 2; i++) {
+		space_freeze(space);
+		space_commit(space, NULL, NULL);
+	}
+	assert_int_equal(add(space, SEGMENT_DATA, 0)->id, id);
+	assert_true(space_record_dirty(space, id));
+	space_free(space);
+}
+
+/* What slots of it are used for may end only with a checkpoint; nor does the active one go. */
+static void segments_in_use_stay(void **state)
+{
+	const struct space_drive drive = {.chunk_count = 4, .usable = true};
+	struct space *space = open_space(&drive, 1);
+	struct segment *fresh;
+	uint64_t vaddr;
+
+	add(space, SEGMENT_DATA, 0);
+	assert_int_equal(space_alloc(space, SEGMENT_DATA, 1, &vaddr), 1);
+	space_unalloc(space, vaddr, 1);
+	assert_int_equal(sums_of(space).data_empty, 1);
+	assert_false(space_segment_retire(space, SEGMENT_DATA)); /* active */
+	fresh = add(space, SEGMENT_DATA, 0);
+	space_segment_withhold(space, fresh);
+	assert_int_equal(sums_of(space).data_empty, 1);
+	assert_false(space_segment_retire(space, SEGMENT_DATA)); /* withheld */
+	space_commit(space, NULL, NULL);
+	assert_int_equal(space_alloc(space, SEGMENT_DATA, SLOTS, &vaddr), SLOTS - 1);
+	assert_int_equal(space_alloc(space, SEGMENT_DATA, 1, &vaddr), 1);
+	assert_int_equal(vaddr_segment(vaddr), fresh->id);
+	space_supersede(space, vaddr);
+	for (unsigned i = 0; i <= SPACE_KEEP; i++) {
+		assert_int_equal(fresh->used, 1);
+		space_freeze(space);
+		space_commit(space, NULL, NULL);
+	}
+	assert_int_equal(fresh->used, 0);
+	space_free(space);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -407,6 +532,9 @@ int main(void)
 		cmocka_unit_test(more_than_the_lists_hold),
 		cmocka_unit_test(withheld_until_the_commit),
 		cmocka_unit_test(single_slots_add_up),
+		cmocka_unit_test(empty_segments_give_their_chunks),
+		cmocka_unit_test(retired_segments_leave_the_table),
+		cmocka_unit_test(segments_in_use_stay),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

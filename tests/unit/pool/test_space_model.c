@@ -17,8 +17,8 @@
 
 #include "space/space.h"
 
-#define SLOTS 256 /* of a chunk of 1 MiB */
-#define SEGMENTS 40
+#define SLOTS 256   /* of a chunk of 1 MiB */
+#define SEGMENTS 96 /* numbers; some wait until they are given again */
 #define STEPS 4000
 #define TREES (SPACE_KEEP + 1)
 #define FREED_MAX 3000
@@ -31,6 +31,7 @@ struct slot {
 };
 
 struct tree {
+	uint64_t commit;
 	uint32_t limit;
 	struct segment_record records[SEGMENTS];
 	uint8_t pages[SEGMENTS][PAGE_BYTES];
@@ -39,7 +40,7 @@ struct tree {
 struct model {
 	struct random random;
 	struct space *space;
-	uint64_t commits;
+	uint64_t commits, imported; /* the commit that was imported last */
 	bool in_commit;
 	struct space_drive drives[4];
 	struct slot slots[SEGMENTS][SLOTS];
@@ -93,8 +94,38 @@ static void add(struct model *m, enum segment_class class)
 
 	if (space_segment_limit(m->space) == SEGMENTS)
 		return;
-	if (space_segment_add(m->space, class, group, m->commits, &segment) == 0)
-		memset(m->slots[segment->id], 0, sizeof(m->slots[0]));
+	if (space_segment_add(m->space, class, group, m->commits, &segment) < 0)
+		return;
+	memset(m->slots[segment->id], 0, sizeof(m->slots[0]));
+	/* An import forgets which numbers were retired: none of its log's records has them. */
+	for (unsigned i = 0; i < TREES; i++)
+		assert_false(m->trees[i].commit > m->imported &&
+			     m->trees[i].records[segment->id].class != 0);
+}
+
+/* The chunks may be written at once, so no tree may have anything there. */
+static void retire(struct model *m)
+{
+	const enum segment_class class =
+		random_chance(&m->random, 1, 2) ? SEGMENT_META : SEGMENT_DATA;
+	bool there[SEGMENTS] = {false};
+	unsigned gone = 0;
+
+	for (uint32_t id = 1; id < space_segment_limit(m->space); id++)
+		there[id] = space_segment(m->space, id) != NULL;
+	if (!space_segment_retire(m->space, class))
+		return;
+	for (uint32_t id = 1; id < space_segment_limit(m->space); id++) {
+		if (!there[id] || space_segment(m->space, id) != NULL)
+			continue;
+		gone++;
+		assert_true(space_record_dirty(m->space, id));
+		for (unsigned i = 0; i < SLOTS; i++) {
+			assert_int_equal(m->slots[id][i].state, FREE);
+			assert_false(in_a_tree(m, vaddr_make(id, i)));
+		}
+	}
+	assert_int_equal(gone, 1);
 }
 
 static void none_is_free(struct model *m, enum segment_class class)
@@ -201,15 +232,16 @@ static void tree_save(struct model *m)
 	struct tree *tree = &m->trees[m->commits % TREES];
 
 	memset(tree, 0, sizeof(*tree));
+	tree->commit = m->commits;
 	tree->limit = space_segment_limit(m->space);
 	for (uint32_t id = 1; id < tree->limit; id++) {
 		struct segment *segment = space_segment(m->space, id);
 
+		space_record_clean(m->space, id);
 		if (segment == NULL)
 			continue;
 		space_segment_encode(segment, &tree->records[id]);
 		space_bitmap_encode(segment, 0, tree->pages[id]);
-		segment->record_dirty = false;
 		segment->bitmap_dirty = 0;
 	}
 }
@@ -251,6 +283,7 @@ static void import(struct model *m)
 
 	if (m->commits == 0)
 		return;
+	m->imported = m->commits;
 	space_free(m->space);
 	open_space(m);
 	memset(m->slots, 0, sizeof(m->slots));
@@ -299,6 +332,7 @@ static void check_segment(struct model *m, const struct segment *segment, struct
 	*(segment->class == SEGMENT_DATA ? &sums->data_segments : &sums->meta_segments) += SLOTS;
 	*(segment->class == SEGMENT_DATA ? &sums->data_used : &sums->meta_used) += used;
 	*(segment->class == SEGMENT_DATA ? &sums->data_refs : &sums->meta_refs) += refs;
+	*(segment->class == SEGMENT_DATA ? &sums->data_empty : &sums->meta_empty) += used == 0;
 }
 
 static void check(struct model *m)
@@ -318,6 +352,7 @@ static void check(struct model *m)
 		counted.chunks_free -= segment->column_count;
 		check_segment(m, segment, &counted);
 	}
+	counted.group_width = 2;
 	counted.data_total = sums.data_total; /* test_space.c */
 	assert_true(sums.data_total >= sums.data_segments);
 	counted.meta_growth = sums.meta_growth;
@@ -356,6 +391,8 @@ static void step(struct model *m)
 		freeze(m);
 	else if (dice < 985)
 		commit(m);
+	else if (dice < 990)
+		retire(m);
 	else if (dice < 997)
 		close_or_open(m);
 	else

@@ -98,7 +98,6 @@ void space_unref(struct space *space, uint64_t vaddr)
 	world_of_space(space)->refs[vaddr] = false;
 }
 
-/* Nothing is copied here. */
 int shares_drop(struct pool *pool UNUSED, uint64_t vaddr UNUSED, bool *ret_last)
 {
 	*ret_last = true;
@@ -117,7 +116,12 @@ size_t space_freed_room(const struct space *space UNUSED)
 
 void space_sums(const struct space *space UNUSED, struct space_sums *ret_sums)
 {
-	*ret_sums = (struct space_sums){.data_total = SLOTS};
+	*ret_sums = (struct space_sums){.data_total = SLOTS, .group_width = 1};
+}
+
+uint64_t segments_for_meta(const struct pool *pool UNUSED, const struct space_sums *sums UNUSED)
+{
+	return 0;
 }
 
 /* --- Fakes: deadlists and maps ----------------------------------------------------------- */
