@@ -55,7 +55,9 @@ struct checkpointer {
 
 	/* meta_room.c: pages of all maps; as of which freezes, commits and cuts, and volumes. */
 	uint64_t meta_wanted; /* slots, at a time, by this checkpoint so far, or the last one */
-	uint64_t maps_pages, maps_seen;
+	uint64_t maps_pages[NODE_LEVELS_MAX + 1]; /* that all maps can have, from the leaves up */
+	unsigned maps_levels;
+	uint64_t maps_seen;
 	unsigned maps_volumes;
 
 	struct pace pace;

@@ -3,8 +3,8 @@
  * Room for metadata. What a delta holds must find pages when it is merged, and by then it is too
  * late to refuse anything: a checkpoint that finds none suspends the pool, and so would the next
  * import. So whoever adds to the delta asks before, and counts the worst: each record in a leaf of
- * its own. Snapshots keep old leaves, up to one for every block that is written after them, so
- * metadata may take more space than data.
+ * its own, below a branch of its own. Snapshots keep old leaves, up to one for every block that is
+ * written after them, so metadata may take more space than data.
  *
  * A *unit* is what a checkpoint writes besides the maps, generously. Some units stay free for those
  * who have less to lose, or make room: writes keep the most, who destroys keeps nothing.
@@ -13,6 +13,7 @@
  * of them waits, and checkpoints are made for it; who would find none even then is refused.
  */
 #include <errno.h>
+#include <string.h>
 
 #include <quoin/base_math.h>
 
@@ -20,48 +21,58 @@
 #include "engine/tables.h"
 
 #define MARGIN_MOST 1024
-#define MARGIN_SHARE 256     /* of all slots, in a small pool */
-#define RECORDS_OF_LISTS 128 /* dead blocks in a page of their list, at the least */
-#define PAGES_OF_RANGE 8     /* leaves at both ends, and what is above them */
+#define MARGIN_SHARE 256		 /* of all slots, in a small pool */
+#define RECORDS_OF_LISTS 128		 /* dead blocks in a page of their list, at the least */
+#define PAGES_MOST (NODE_LEVELS_MAX + 2) /* of a record: one at each level, and of a list */
 
-/* That a map of so many blocks can have. */
-static uint64_t map_pages(uint64_t blocks)
+/* Pages at each level that a map of so many blocks can have; once for each pass over it. */
+static void map_count(struct checkpointer *c, uint64_t blocks, uint64_t passes)
 {
-	uint64_t pages = 0;
-	uint64_t level = div_round_up(blocks, LEAF_ENTRIES);
+	uint64_t pages = div_round_up(blocks, LEAF_ENTRIES);
+	unsigned level = 0;
 
-	for (; level > 1; level = div_round_up(level, NODE_FANOUT))
-		pages += level;
-	return pages + 1;
+	for (; pages > 1; pages = div_round_up(pages, NODE_FANOUT))
+		c->maps_pages[level++] += pages * passes;
+	c->maps_pages[level++] += passes;
+	c->maps_levels = MAX(c->maps_levels, level);
 }
 
-/* All maps, once for each pass over them. Counted again when volumes or cuts may have changed. */
-static uint64_t maps_pages(const struct pool *pool)
+/* All maps. Counted again when volumes or cuts may have changed. */
+static const struct checkpointer *maps_count(const struct pool *pool)
 {
 	struct checkpointer *c = pool->checkpointer;
 	const uint64_t changes = c->freezes + c->made + pool->epoch;
 
 	if (c->maps_seen == changes && c->maps_volumes == pool->volume_count)
-		return c->maps_pages;
+		return c;
 	c->maps_seen = changes;
 	c->maps_volumes = pool->volume_count;
-	c->maps_pages = 0;
+	c->maps_levels = 1;
+	memset(c->maps_pages, 0, sizeof(c->maps_pages));
 	for (uint32_t i = 0; i < pool->volume_limit; i++) {
 		const struct volume *volume = pool->volumes[i];
 
 		if (volume && volume->rec.state == VOLUME_LIVE)
-			c->maps_pages +=
-				map_pages(volume->block_count) * (volume->cuts_pending + 1);
+			map_count(c, volume->block_count, volume->cuts_pending + 1);
 	}
-	return c->maps_pages;
+	return c;
 }
 
-/* A record is worth a leaf and something above it, but no pass writes more pages than there are. */
+/* Each record may write a page of its own at each level, as far as there are so many. */
 static uint64_t merge_pages(const struct pool *pool, uint64_t records, unsigned passes)
 {
-	if (records == 0)
-		return 0;
-	return MIN(maps_pages(pool) * passes, 2 * records) + records / RECORDS_OF_LISTS;
+	const struct checkpointer *c = maps_count(pool);
+	uint64_t pages = records / RECORDS_OF_LISTS;
+
+	for (unsigned level = 0; level < c->maps_levels; level++)
+		pages += MIN(c->maps_pages[level] * passes, records);
+	return pages;
+}
+
+/* A range is cut at both ends, at each level; between them pages only go. */
+static uint64_t range_pages(const struct pool *pool, uint64_t ranges)
+{
+	return ranges == 0 ? 0 : ranges * 2 * maps_count(pool)->maps_levels;
 }
 
 uint64_t meta_merge_pages(const struct pool *pool)
@@ -103,9 +114,9 @@ static bool fits(const struct pool *pool, const struct wish *wish)
 		return true;
 	space_sums(pool->space, &sums);
 	room = room_now(&sums, wish->settled);
-	rest = wish->ranges * PAGES_OF_RANGE + (wish->keep + 1) * unit(pool, &sums) + wish->lost;
+	rest = range_pages(pool, wish->ranges) + (wish->keep + 1) * unit(pool, &sums) + wish->lost;
 	/* Nearly always there is plenty. */
-	if (room >= rest + 3 * wish->records)
+	if (room >= rest + PAGES_MOST * wish->records)
 		return true;
 	if (wish->lost == 0)
 		room += segments_for_meta(pool, &sums);
