@@ -4,10 +4,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <quoin/pool_trim.h>
+
 #include "check.h"
 
 #define BLOCK 4096
 #define SYNCS_MAX 40 /* until what was destroyed has come back */
+#define TRIM_WAITS 60
 
 bool check_space_is_short(const struct work *work)
 {
@@ -133,6 +136,22 @@ static bool any_left(const struct work *work)
 	return false;
 }
 
+/* A trim has slots for itself while a drive discards them. */
+static void trim_end(const struct work *work)
+{
+	struct pool *pool = work->world->pool;
+	struct pool_trim_status status;
+
+	for (unsigned i = 0; i < TRIM_WAITS; i++) {
+		pool_trim_status(pool, &status);
+		if (status.state != POOL_TRIM_RUNNING)
+			return;
+		(void)!pool_trim_stop(pool, NULL);
+		fiber_sleep_ns(NS_PER_S);
+	}
+	sim_fail(work->world->context, "a trim of the pool does not end");
+}
+
 void check_no_leak(struct work *work, const struct pool_status *empty)
 {
 	const struct sim_context *context = work->world->context;
@@ -146,6 +165,7 @@ void check_no_leak(struct work *work, const struct pool_status *empty)
 	}
 	if (any_left(work))
 		sim_fail(context, "not everything can be destroyed");
+	trim_end(work);
 	for (unsigned i = 0; i < SYNCS_MAX; i++) {
 		if (work_verb(work, &sync) < 0)
 			return;
