@@ -184,6 +184,18 @@ static void lost_tell(const struct pool *pool, struct pool_status *status)
 			 pages.lost * PAGE_BYTES);
 }
 
+/* The limit is below what the reserve leaves where metadata needs the rest. */
+static void full_tell(const struct pool *pool, struct pool_status *status)
+{
+	const uint64_t slots = pool_limit_slots(pool) - pool_available_slots(pool);
+
+	snprintf(status->problem, sizeof(status->problem),
+		 "the pool is full: %" PRIu64 " of %" PRIu64
+		 " bytes that guests may have are used or promised; destroy snapshots or volumes, "
+		 "discard, or lower the reserve",
+		 slots * PAGE_BYTES, pool_limit_slots(pool) * PAGE_BYTES);
+}
+
 static void health_status(const struct pool *pool, struct pool_status *status)
 {
 	const struct drive *first = NULL;
@@ -204,12 +216,7 @@ static void health_status(const struct pool *pool, struct pool_status *status)
 			 " bytes: destroy snapshots, which keep old maps, or add a drive",
 			 status->metadata_bytes);
 	} else if (status->full) {
-		snprintf(status->problem, sizeof(status->problem),
-			 "the pool is full: %" PRIu64 " of %" PRIu64
-			 " bytes are used or promised; destroy snapshots or volumes, discard, or "
-			 "lower the reserve",
-			 status->size_bytes - MIN(status->size_bytes, status->reserve_bytes),
-			 status->size_bytes);
+		full_tell(pool, status);
 	} else {
 		lost_tell(pool, status);
 	}
