@@ -9,12 +9,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include <jansson.h>
+
 #include <quoin/base_random.h>
 
 #include "versus.h"
 
 #define VOLUME "bench/v"
-#define RESERVE_PERMILLE 100
 #define FILL_BLOCK (128 * KiB)
 
 /* --- Files ---------------------------------------------------------------------------------- */
@@ -41,9 +42,9 @@ static int write_file(const char *path, uint64_t bytes)
 
 /* --- The API -------------------------------------------------------------------------------- */
 
-static int call(struct versus *v, const char *request, const char *body)
+static int ask(struct versus *v, const char *request, const char *body,
+	       char answer[DAEMON_ANSWER_MAX])
 {
-	char answer[DAEMON_ANSWER_MAX];
 	const int status = daemon_call(&v->daemon, request, body, answer);
 
 	if (status >= 200 && status < 300)
@@ -52,14 +53,37 @@ static int call(struct versus *v, const char *request, const char *body)
 	return -EIO;
 }
 
+static int call(struct versus *v, const char *request, const char *body)
+{
+	char answer[DAEMON_ANSWER_MAX];
+
+	return ask(v, request, body, answer);
+}
+
+int disks_pool_size(struct versus *v, uint64_t *ret_bytes)
+{
+	char answer[DAEMON_ANSWER_MAX];
+	json_t *status;
+	json_int_t bytes = 0;
+	int error = ask(v, "GET /v1/pools/bench", NULL, answer);
+
+	if (error)
+		return error;
+	status = json_loads(answer, 0, NULL);
+	if (json_unpack(status, "{s:I}", "size_bytes", &bytes) < 0 || bytes <= 0)
+		error = -EBADMSG;
+	json_decref(status);
+	if (!error)
+		*ret_bytes = (uint64_t)bytes;
+	return error;
+}
+
 static int pool_make(struct versus *v)
 {
 	char body[VERSUS_PATH_MAX + 200];
 
-	snprintf(body, sizeof(body),
-		 "{\"name\":\"bench\",\"groups\":[[\"%s\"]],\"reserve_permille\":%d,"
-		 "\"force\":true}",
-		 v->pool, RESERVE_PERMILLE);
+	snprintf(body, sizeof(body), "{\"name\":\"bench\",\"groups\":[[\"%s\"]],\"force\":true}",
+		 v->pool);
 	return call(v, "POST /v1/pools", body);
 }
 
@@ -197,7 +221,7 @@ int disks_make(struct versus *v)
 	snprintf(v->qcow2, sizeof(v->qcow2), "%.250s/quoin-bench-%d.qcow2", o->dir, (int)getpid());
 	error = write_file(v->raw, o->size_bytes);
 	if (!error)
-		error = write_file(v->pool, o->size_bytes * VERSUS_POOL_SHARE);
+		error = write_file(v->pool, o->pool_bytes);
 	if (!error)
 		error = daemon_init(&v->daemon, o->quoind);
 	if (error)

@@ -89,14 +89,16 @@ static void print_command(char *command, size_t size, const char *path, const st
 {
 	const unsigned depth = job->flush ? 1 : job->depth;
 	const unsigned jobs = job->flush ? job->depth * job->queues : job->queues;
+	const bool flushes_last = load_flushes_last(job);
 
 	snprintf(command, size,
 		 "fio --name=b --filename='%s' --ioengine=io_uring --direct=1 --bs=%u --rw=%s%s "
 		 "--iodepth=%u --numjobs=%u --group_reporting --time_based --runtime=%ums "
 		 "--ramp_time=%ums --randrepeat=0 --norandommap --fdatasync=%d "
-		 "--output-format=json 2>/dev/null",
+		 "--end_fsync=%d --output-format=json 2>/dev/null",
 		 path, job->block_bytes, job->random ? "rand" : "", job->write ? "write" : "read",
-		 depth, jobs, job->run_ms, job->run_ms / 5, job->flush);
+		 depth, jobs, job->run_ms, flushes_last ? 0 : job->run_ms / 5, job->flush,
+		 flushes_last);
 }
 
 int fio_run(const char *path, const struct load_job *job, struct load_result *ret)

@@ -56,10 +56,16 @@ struct load_job {
 	uint32_t block_bytes;
 	unsigned depth, queues;
 	uint64_t region_bytes; /* from 0 on; 0 = the whole disk */
-	unsigned run_ms;       /* after a fifth of it to get going */
+	unsigned run_ms;       /* reads, and `flush`: after a fifth of it to get going */
 	uint64_t total_bytes;  /* not 0: ends when so much was done, without a start */
 	uint64_t seed;
 };
+
+/* Plain writes end with one flush, whose time counts. */
+static inline bool load_flushes_last(const struct load_job *job)
+{
+	return job->write && !job->flush && job->total_bytes == 0;
+}
 
 struct load_result {
 	uint64_t count, errors;

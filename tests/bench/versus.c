@@ -25,7 +25,8 @@ static const char usage_text[] =
 	"  --only TEXT     points with this in their name\n"
 	"  --disks LIST    of raw,file,qcow2,pool (default: all there are tools for)\n"
 	"  --size N        of each disk (default 4G)\n"
-	"  --dir DIR       where the files go (default: $TMPDIR or /var/tmp); 5 times the size\n"
+	"  --pool-size N   of the pool's drive (default: twice the size of a disk)\n"
+	"  --dir DIR       where the files go (default: $TMPDIR or /var/tmp): two disks, the pool\n"
 	"  --runs N        repetitions, medians are shown (default 5)\n"
 	"  --run-ms N      length of one measurement (default 2000)\n"
 	"  --quoind PATH   the daemon to measure\n"
@@ -160,8 +161,8 @@ static int suite_base(struct versus *v)
 static int suite_full(struct versus *v)
 {
 	static const unsigned percents[] = {20, 60, 80};
-	const uint64_t pool_bytes = v->options.size_bytes * VERSUS_POOL_SHARE;
-	int error = 0;
+	uint64_t pool_bytes = 0;
+	int error = disks_pool_size(v, &pool_bytes);
 
 	for (unsigned i = 0; i < ARRAY_SIZE(percents) && !error; i++) {
 		const uint64_t bytes = pool_bytes / 100 * percents[i] / MiB * MiB;
@@ -289,6 +290,8 @@ static int set_option(struct versus_options *o, int choice, const char *value)
 		return set_disks(o, value);
 	case 'S':
 		return size_parse(value, &o->size_bytes);
+	case 'P':
+		return size_parse(value, &o->pool_bytes);
 	case 'd':
 		o->dir = value;
 		return 0;
@@ -319,6 +322,7 @@ static int parse_options(struct versus_options *o, int argc, char **argv)
 		{"only", required_argument, NULL, 'o'},
 		{"disks", required_argument, NULL, 'D'},
 		{"size", required_argument, NULL, 'S'},
+		{"pool-size", required_argument, NULL, 'P'},
 		{"dir", required_argument, NULL, 'd'},
 		{"runs", required_argument, NULL, 'n'},
 		{"run-ms", required_argument, NULL, 'r'},
@@ -362,6 +366,8 @@ int versus_main(int argc, char **argv)
 		fputs(usage_text, stderr);
 		return 2;
 	}
+	if (v->options.pool_bytes == 0)
+		v->options.pool_bytes = 2 * v->options.size_bytes;
 	bench_choose_cpus(&v->options.client_cpu, &v->options.worker_cpu);
 	error = disks_make(v);
 	if (!error)

@@ -15,7 +15,6 @@
 #include "load.h"
 
 #define VERSUS_RUNS_MAX 15
-#define VERSUS_POOL_SHARE 2 /* the pool, of the size of a disk: base is measured half full */
 #define VERSUS_PATH_MAX 300
 
 enum versus_who { VERSUS_RAW, VERSUS_FILE, VERSUS_QCOW2, VERSUS_POOL };
@@ -27,6 +26,7 @@ struct versus_options {
 	const char *only;    /* points whose name has this; NULL = all */
 	const char *suite;   /* "base", "full", "snapshots", "memory" */
 	uint64_t size_bytes; /* of a disk */
+	uint64_t pool_bytes; /* of the pool's drive */
 	unsigned runs, run_ms;
 	unsigned who; /* a bit for each */
 	bool json;
@@ -55,6 +55,9 @@ void disks_remove(struct versus *v);
 
 /* The daemon again, with this much memory. All disks are closed. */
 MUST_CHECK int disks_restart(struct versus *v, const char *memory);
+
+/* What the pool has for data, its reserve included. */
+MUST_CHECK int disks_pool_size(struct versus *v, uint64_t *ret_bytes);
 
 /* An empty disk of `size_bytes` for this contestant, whatever it had before. */
 MUST_CHECK int disk_fresh(struct versus *v, enum versus_who who, uint64_t size_bytes);
