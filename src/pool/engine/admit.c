@@ -137,12 +137,29 @@ static uint32_t shared_upto(const struct volume *volume)
 					: snapshot_epoch(volume->pool, volume->rec.last_snapshot);
 }
 
+/*
+ * A page that is not in memory: its pointer says that all blocks below are there, and they can only
+ * be the volume's alone. Without it a full volume, whose map is larger than memory, would read a
+ * page for each write.
+ */
+static bool all_own(const struct volume *volume, const struct page_ref *missing)
+{
+	const struct pool *pool = volume->pool;
+	const uint64_t span = (uint64_t)LEAF_ENTRIES << missing->ptr.level * NODE_FANOUT_SHIFT;
+
+	return missing->kind == NODE_MAP && missing->ptr.live == span &&
+	       shared_upto(volume) == 0 && shares_extra(pool) == 0 &&
+	       pool->deltas[0].range_count + pool->deltas[1].range_count == 0;
+}
+
 int block_renews(struct volume *volume, uint64_t block, struct page_ref *ret_missing)
 {
 	const struct device device = {.pool = volume->pool, .volume = volume};
 	uint8_t entry[ENTRY_BYTES];
 	int r = block_lookup(volume->pool, &device, block, entry, ret_missing);
 
+	if (r == -EAGAIN && all_own(volume, ret_missing))
+		return 1;
 	if (r < 0)
 		return r;
 	if (entry_vaddr(entry) == 0 || entry_epoch(entry) <= shared_upto(volume))
