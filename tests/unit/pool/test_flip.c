@@ -9,7 +9,8 @@
  *                    cannot be read is an error
  *
  * QUOIN_FLIP_ALL=1: every byte of every page (hours). Default: a few bytes of each, from the seed
- * QUOIN_FLIP_SEED. QUOIN_FLIP_BYTES: how many of each page.
+ * QUOIN_FLIP_SEED. QUOIN_FLIP_BYTES: how many of each page; QUOIN_FLIP_PAGES: of how many pages of
+ * each kind.
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -618,12 +619,15 @@ static void campaign(unsigned drives)
 {
 	const bool every = setting("QUOIN_FLIP_ALL", 0) != 0;
 	const uint64_t some = setting("QUOIN_FLIP_BYTES", BYTES_DEFAULT);
+	const uint64_t pages = setting("QUOIN_FLIP_PAGES", TARGETS_MAX);
 	struct campaign *c = malloc(sizeof(*c));
 
 	campaign_init(c, setting("QUOIN_FLIP_SEED", 1), drives);
 	for (unsigned i = 0; i < c->target_count; i++) {
 		const struct target *target = &c->targets[i];
 
+		if (c->tally[0][target->kind].pages == pages)
+			continue;
 		c->tally[0][target->kind].pages++;
 		c->tally[1][target->kind].pages++;
 		for (uint64_t n = 0; n < (every ? PAGE_BYTES : some); n++) {
