@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Fibers, in both twins: every test runs on the real loop and on simulated ones. */
+/*
+ * Fibers, in both twins: every test runs on the real loop and on simulated ones, of as many seeds
+ * as QUOIN_FIBER_SEEDS says (default 20).
+ */
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -13,7 +16,7 @@
 
 #include "real.h"
 
-#define SEEDS 20
+#define SEEDS_DEFAULT 20
 #define FOREVER (1000 * NS_PER_S)
 
 struct world {
@@ -52,13 +55,20 @@ static void world_fini(struct world *w)
 		loop_free(w->loop);
 }
 
+static uint64_t seeds(void)
+{
+	const char *text = getenv("QUOIN_FIBER_SEEDS");
+
+	return text ? strtoull(text, NULL, 10) : SEEDS_DEFAULT;
+}
+
 static void on_both_twins(void (*test)(struct world *w))
 {
 	struct world real = {.loop = test_loop_new()};
 
 	test(&real);
 	world_fini(&real);
-	for (uint64_t seed = 0; seed < SEEDS; seed++) {
+	for (uint64_t seed = 0; seed < seeds(); seed++) {
 		struct world simulated = {.sim = loop_sim_new(seed)};
 
 		simulated.loop = loop_sim_add(simulated.sim);
@@ -331,7 +341,7 @@ static void stacks_are_used_again(void **state)
 	const uintptr_t first = short_world(stacks);
 
 	assert_int_equal(short_world(stacks), first);
-	for (uint64_t seed = 0; seed < SEEDS; seed++) {
+	for (uint64_t seed = 0; seed < seeds(); seed++) {
 		struct world w = {.sim = loop_sim_new(seed)};
 
 		loop_sim_stacks_set(w.sim, stacks);
