@@ -16,6 +16,13 @@
 
 #include "real.h"
 
+#ifdef __has_feature
+#if __has_feature(address_sanitizer)
+#include <sanitizer/asan_interface.h>
+#define POISONS
+#endif
+#endif
+
 #define SEEDS_DEFAULT 20
 #define FOREVER (1000 * NS_PER_S)
 
@@ -355,6 +362,41 @@ static void stacks_are_used_again(void **state)
 	loop_stacks_free(stacks);
 }
 
+/* --- What AddressSanitizer knows ---------------------------------------------------------------
+ */
+
+#ifdef POISONS
+static void poisons(void *arg)
+{
+	struct world *w = arg;
+	_Alignas(8) char bytes[64];
+
+	ASAN_POISON_MEMORY_REGION(bytes, sizeof(bytes));
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(fiber_sleep_ns(NS_PER_MS), 0);
+		assert_true(__asan_address_is_poisoned(bytes));
+		assert_true(__asan_address_is_poisoned(bytes + sizeof(bytes) - 1));
+	}
+	ASAN_UNPOISON_MEMORY_REGION(bytes, sizeof(bytes));
+	w->done = true;
+}
+
+static void test_poison(struct world *w)
+{
+	start(w, false, poisons);
+	world_run(w);
+}
+#endif
+
+static void poison_outlasts_switches(void **state)
+{
+#ifdef POISONS
+	on_both_twins(test_poison);
+#else
+	skip();
+#endif
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -364,6 +406,7 @@ int main(void)
 		cmocka_unit_test(overflow_ends_in_the_guard_page),
 		cmocka_unit_test(simulated_world_takes_its_fibers_along),
 		cmocka_unit_test(stacks_are_used_again),
+		cmocka_unit_test(poison_outlasts_switches),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
