@@ -49,23 +49,42 @@ static void schedule_make(const uint8_t block[CODEC_SHA256_BLOCK_BYTES], uint32_
 	}
 }
 
+/*
+ * The round after `turn` others, of 8: instead of being moved, each word is found one place lower
+ * after each round. With constant turns the words stay in registers.
+ */
+static inline void round_add(uint32_t v[8], unsigned turn, uint32_t add)
+{
+	const uint32_t a = v[(8 - turn) % 8], b = v[(9 - turn) % 8], c = v[(10 - turn) % 8];
+	const uint32_t e = v[(12 - turn) % 8], f = v[(13 - turn) % 8], g = v[(14 - turn) % 8];
+	uint32_t *const d = &v[(11 - turn) % 8], *const h = &v[(15 - turn) % 8];
+	const uint32_t s1 = rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25);
+	const uint32_t s0 = rotate(a, 2) ^ rotate(a, 13) ^ rotate(a, 22);
+	const uint32_t choice = (e & f) ^ (~e & g);
+	const uint32_t majority = (a & b) ^ (a & c) ^ (b & c);
+	const uint32_t t1 = *h + s1 + choice + add;
+
+	*d += t1;
+	*h = t1 + s0 + majority;
+}
+
 static void block_add(uint32_t state[8], const uint8_t block[CODEC_SHA256_BLOCK_BYTES])
 {
+	const uint32_t *const k = round_constants;
 	uint32_t w[64];
 	uint32_t v[8];
 
 	schedule_make(block, w);
 	memcpy(v, state, sizeof(v));
-	for (unsigned i = 0; i < 64; i++) {
-		const uint32_t s1 = rotate(v[4], 6) ^ rotate(v[4], 11) ^ rotate(v[4], 25);
-		const uint32_t choice = (v[4] & v[5]) ^ (~v[4] & v[6]);
-		const uint32_t t1 = v[7] + s1 + choice + round_constants[i] + w[i];
-		const uint32_t s0 = rotate(v[0], 2) ^ rotate(v[0], 13) ^ rotate(v[0], 22);
-		const uint32_t majority = (v[0] & v[1]) ^ (v[0] & v[2]) ^ (v[1] & v[2]);
-
-		memmove(v + 1, v, 7 * sizeof(*v));
-		v[4] += t1;
-		v[0] = t1 + s0 + majority;
+	for (unsigned i = 0; i < 64; i += 8) {
+		round_add(v, 0, k[i] + w[i]);
+		round_add(v, 1, k[i + 1] + w[i + 1]);
+		round_add(v, 2, k[i + 2] + w[i + 2]);
+		round_add(v, 3, k[i + 3] + w[i + 3]);
+		round_add(v, 4, k[i + 4] + w[i + 4]);
+		round_add(v, 5, k[i + 5] + w[i + 5]);
+		round_add(v, 6, k[i + 6] + w[i + 6]);
+		round_add(v, 7, k[i + 7] + w[i + 7]);
 	}
 	for (unsigned i = 0; i < 8; i++)
 		state[i] += v[i];

@@ -93,7 +93,8 @@ static void stack_free(struct fiber *fiber)
 
 	if (fiber->stack == NULL)
 		return;
-	sanitizer_fiber_fini(&fiber->sanitizer);
+	sanitizer_fiber_fini(&fiber->sanitizer, fiber->stack + fiber->guard_bytes,
+			     fiber->stack_bytes);
 	if (kept && kept->count < STACKS_KEPT)
 		kept->stacks[kept->count++] = fiber->stack;
 	else
@@ -200,8 +201,6 @@ int fiber_start(struct loop *loop, bool joinable, void (*main)(void *arg), void 
 		free(fiber);
 		return -ENOMEM;
 	}
-	sanitizer_fiber_init(&fiber->sanitizer, fiber->stack + fiber->guard_bytes,
-			     fiber->stack_bytes);
 	loop_task_init(&fiber->resume, fiber_resume);
 	loop_timer_init(&fiber->timer, sleep_over);
 	list_append(&loop->fibers, &fiber->node);
@@ -212,6 +211,7 @@ int fiber_start(struct loop *loop, bool joinable, void (*main)(void *arg), void 
 	address = (uintptr_t)fiber;
 	makecontext(&fiber->context, (void (*)(void))fiber_entry, 2, (unsigned)(address >> 32),
 		    (unsigned)address);
+	sanitizer_fiber_init(&fiber->sanitizer, &fiber->context);
 	make_ready(fiber);
 	if (ret_fiber != NULL)
 		*ret_fiber = fiber;

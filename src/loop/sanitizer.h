@@ -7,6 +7,8 @@
 #ifndef QUOIN_LOOP_SANITIZER_H
 #define QUOIN_LOOP_SANITIZER_H
 
+#include <ucontext.h>
+
 #include <quoin/base.h>
 
 #if defined(__has_feature)
@@ -41,20 +43,27 @@ struct sanitizer_fiber {
 	void *tsan_fiber;
 };
 
-/* The stack may be a former fiber's, whose last frames were never left. */
-static inline void sanitizer_fiber_init(struct sanitizer_fiber *s, void *stack, size_t bytes)
+/*
+ * After makecontext(). AddressSanitizer's swapcontext() forgets at each switch all that is poisoned
+ * on a stack of which the context tells: that takes long, and hides what it is to find.
+ */
+static inline void sanitizer_fiber_init(struct sanitizer_fiber *s, ucontext_t *context)
 {
 	*s = (struct sanitizer_fiber){0};
 #ifdef SANITIZER_ADDRESS
-	__asan_unpoison_memory_region(stack, bytes);
+	context->uc_stack.ss_size = 0;
 #endif
 #ifdef SANITIZER_THREAD
 	s->tsan_fiber = __tsan_create_fiber(0);
 #endif
 }
 
-static inline void sanitizer_fiber_fini(struct sanitizer_fiber *s)
+/* The last frames may never be left; the memory is used again, by a fiber or by others. */
+static inline void sanitizer_fiber_fini(struct sanitizer_fiber *s, void *stack, size_t bytes)
 {
+#ifdef SANITIZER_ADDRESS
+	__asan_unpoison_memory_region(stack, bytes);
+#endif
 #ifdef SANITIZER_THREAD
 	__tsan_destroy_fiber(s->tsan_fiber);
 #endif

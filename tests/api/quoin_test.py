@@ -61,6 +61,7 @@ class DaemonTest(unittest.TestCase):
         os.mkdir(os.path.dirname(self.socket), 0o700)
         self.log = os.path.join(self.directory, 'log')
         self.daemon = None
+        self.spawned = []
         self.addCleanup(shutil.rmtree, self.directory, True)
         self.addCleanup(self.kill)
 
@@ -80,11 +81,14 @@ class DaemonTest(unittest.TestCase):
     # --- The daemon -------------------------------------------------------------------------
 
     def spawn(self, *options, **keywords):
-        """quoind as a process; returns at once."""
+        """quoind as a process, one at a time; returns at once. It ends with this process, too."""
+        self.assertFalse(self.daemon and self.daemon.poll() is None, 'quoind runs already')
         with open(self.log, 'w', encoding='utf-8') as log:
             self.daemon = subprocess.Popen(
-                [QUOIND, '--state-dir', self.state, '--socket', self.socket, *options],
+                ['setpriv', '--pdeathsig', 'KILL', QUOIND, '--state-dir', self.state, '--socket',
+                 self.socket, *options],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, **keywords)
+        self.spawned.append(self.daemon)
         return self.daemon
 
     def start(self, *options, **keywords):
@@ -102,10 +106,10 @@ class DaemonTest(unittest.TestCase):
         self.fail('quoind does not answer: ' + self.read_log())
 
     def refused_start(self, *options):
-        """quoind that must not start: its exit code and words."""
-        self.spawn(*options)
-        code = self.daemon.wait(START_S)
-        self.daemon = None
+        """quoind that must not start, beside one that may run: its exit code and words."""
+        first, self.daemon = self.daemon, None
+        code = self.spawn(*options).wait(START_S)
+        self.daemon = first
         return code, self.read_log()
 
     def stop(self, number=signal.SIGTERM):
@@ -115,9 +119,10 @@ class DaemonTest(unittest.TestCase):
         return code
 
     def kill(self):
-        if self.daemon and self.daemon.poll() is None:
-            self.daemon.kill()
-            self.daemon.wait()
+        for daemon in self.spawned:
+            if daemon.poll() is None:
+                daemon.kill()
+                daemon.wait()
 
     # --- Talking to it ----------------------------------------------------------------------
 

@@ -86,19 +86,15 @@ class State(DaemonTest):
 
     def test_shared_state_is_refused(self):
         self.start()
-        first = self.daemon
         self.socket += '2'
         code, words = self.refused_start()
-        self.daemon = first
         self.assertEqual(code, 1)
         self.assertIn('another quoind', words)
 
     def test_shared_socket_is_refused(self):
         self.start()
-        first = self.daemon
         self.state += '2'
         code, words = self.refused_start()
-        self.daemon = first
         self.assertEqual(code, 1)
         self.assertIn('another quoind', words)
         self.done('daemon', 'status')

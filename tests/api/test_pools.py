@@ -199,7 +199,6 @@ class Pools(PoolTest):
 
     def test_many_volumes_are_listed_at_once(self):
         """A listing goes to the pool once for hundreds of volumes, not for each of them."""
-        self.start()
         self.done('pool', 'create', 'tank', self.a)
 
         def messages():

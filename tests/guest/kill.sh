@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# kill.sh KERNEL: QEMU dies in the midst of I/O, three times; the next QEMU on the same socket finds
-# every block that was told to be on the disk.
+# kill.sh KERNEL TIMES: QEMU dies in the midst of I/O, so many times; the next QEMU on the same socket
+# finds every block that was told to be on the disk.
 # shellcheck source=tests/guest/lib.sh
 . "$(dirname "$0")/lib.sh"
 test_begin "$1"
 disk_create disk 128M
 job_prepare write-until-killed fio
 writer=$initrd
-for round in 1 2 3; do
+for round in $(seq "$2"); do
 	initrd=$writer
 	vm_start_job "writer$round" disk
 	console_wait "writer$round" "WROTE $((10 * round))" 60

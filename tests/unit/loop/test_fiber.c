@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Fibers, in both twins: every test runs on the real loop and on simulated ones. */
+/*
+ * Fibers, in both twins: every test runs on the real loop and on simulated ones, of as many seeds
+ * as QUOIN_FIBER_SEEDS says (default 20).
+ */
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -13,7 +16,14 @@
 
 #include "real.h"
 
-#define SEEDS 20
+#ifdef __has_feature
+#if __has_feature(address_sanitizer)
+#include <sanitizer/asan_interface.h>
+#define POISONS
+#endif
+#endif
+
+#define SEEDS_DEFAULT 20
 #define FOREVER (1000 * NS_PER_S)
 
 struct world {
@@ -52,13 +62,20 @@ static void world_fini(struct world *w)
 		loop_free(w->loop);
 }
 
+static uint64_t seeds(void)
+{
+	const char *text = getenv("QUOIN_FIBER_SEEDS");
+
+	return text ? strtoull(text, NULL, 10) : SEEDS_DEFAULT;
+}
+
 static void on_both_twins(void (*test)(struct world *w))
 {
 	struct world real = {.loop = test_loop_new()};
 
 	test(&real);
 	world_fini(&real);
-	for (uint64_t seed = 0; seed < SEEDS; seed++) {
+	for (uint64_t seed = 0; seed < seeds(); seed++) {
 		struct world simulated = {.sim = loop_sim_new(seed)};
 
 		simulated.loop = loop_sim_add(simulated.sim);
@@ -331,7 +348,7 @@ static void stacks_are_used_again(void **state)
 	const uintptr_t first = short_world(stacks);
 
 	assert_int_equal(short_world(stacks), first);
-	for (uint64_t seed = 0; seed < SEEDS; seed++) {
+	for (uint64_t seed = 0; seed < seeds(); seed++) {
 		struct world w = {.sim = loop_sim_new(seed)};
 
 		loop_sim_stacks_set(w.sim, stacks);
@@ -345,6 +362,41 @@ static void stacks_are_used_again(void **state)
 	loop_stacks_free(stacks);
 }
 
+/* --- What AddressSanitizer knows ---------------------------------------------------------------
+ */
+
+#ifdef POISONS
+static void poisons(void *arg)
+{
+	struct world *w = arg;
+	_Alignas(8) char bytes[64];
+
+	ASAN_POISON_MEMORY_REGION(bytes, sizeof(bytes));
+	for (unsigned i = 0; i < 2; i++) {
+		assert_int_equal(fiber_sleep_ns(NS_PER_MS), 0);
+		assert_true(__asan_address_is_poisoned(bytes));
+		assert_true(__asan_address_is_poisoned(bytes + sizeof(bytes) - 1));
+	}
+	ASAN_UNPOISON_MEMORY_REGION(bytes, sizeof(bytes));
+	w->done = true;
+}
+
+static void test_poison(struct world *w)
+{
+	start(w, false, poisons);
+	world_run(w);
+}
+#endif
+
+static void poison_outlasts_switches(void **state)
+{
+#ifdef POISONS
+	on_both_twins(test_poison);
+#else
+	skip();
+#endif
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -354,6 +406,7 @@ int main(void)
 		cmocka_unit_test(overflow_ends_in_the_guard_page),
 		cmocka_unit_test(simulated_world_takes_its_fibers_along),
 		cmocka_unit_test(stacks_are_used_again),
+		cmocka_unit_test(poison_outlasts_switches),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

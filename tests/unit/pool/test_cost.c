@@ -7,6 +7,9 @@
  *
  * Counted is what the drives were asked for: labels (superblocks, heartbeats) among it where it
  * says "labels". A meta or log write counts two, for it has two columns, on one drive too.
+ *
+ * QUOIN_COST_DELTAS: for how many of them write amplification is measured (default 4; 8 for the
+ * figures of docs/PERFORMANCE.md).
  */
 #include <errno.h>
 #include <setjmp.h>
@@ -569,8 +572,7 @@ static void costs_with_snapshots(void **state)
  */
 
 #define SCALE 64
-#define WA_WARM 4     /* deltas written before it is measured */
-#define WA_MEASURED 8 /* deltas */
+#define WA_DELTAS_DEFAULT 4 /* measured; half as many are written before */
 
 struct amplification {
 	struct bench bench;
@@ -578,6 +580,13 @@ struct amplification {
 	unsigned records;     /* of a delta */
 	double log, metadata; /* device bytes for each byte written */
 };
+
+static uint64_t deltas_measured(void)
+{
+	const char *text = getenv("QUOIN_COST_DELTAS");
+
+	return text ? strtoull(text, NULL, 10) : WA_DELTAS_DEFAULT;
+}
 
 static void random_writes(struct bench *b, uint64_t blocks, uint64_t count)
 {
@@ -590,11 +599,11 @@ static void amplify(void *arg)
 	struct amplification *a = arg;
 	struct bench *b = &a->bench;
 	const uint64_t blocks = a->volume_bytes / RIG_BLOCK;
-	const uint64_t count = (uint64_t)WA_MEASURED * a->records;
+	const uint64_t count = deltas_measured() * a->records;
 	const double data = (double)(count * RIG_BLOCK);
 	uint64_t bytes, log_blocks;
 
-	random_writes(b, blocks, (uint64_t)WA_WARM * a->records);
+	random_writes(b, blocks, count / 2);
 	bytes = counters(b).bytes;
 	log_blocks = b->rig.pool->log.blocks_written;
 	random_writes(b, blocks, count);

@@ -8,7 +8,7 @@
  *   in all copies:   never wrong data, no assertion, no hang: the import says why it fails, or what
  *                    cannot be read is an error
  *
- * QUOIN_FLIP_ALL=1: every byte of every page (hours). Default: a few bytes of each, from the seed
+ * QUOIN_FLIP_ALL=1: every byte of every page (hours). Default: one byte of each, from the seed
  * QUOIN_FLIP_SEED. QUOIN_FLIP_BYTES: how many of each page; QUOIN_FLIP_PAGES: of how many pages of
  * each kind.
  */
@@ -32,7 +32,7 @@
 #define AT_ONCE 64 /* blocks of a read */
 #define TARGETS_MAX 1024
 #define COPIES_MAX 8
-#define BYTES_DEFAULT 2
+#define BYTES_DEFAULT 1
 #define ALL_COPIES UINT32_MAX
 
 static const char *const objects[] = {"vol", "vol@one", "vol@two", "vol@three", "clone", "late"};
