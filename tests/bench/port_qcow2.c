@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include <quoin/base_assert.h>
 #include <quoin/base_random.h>
 
 #include "client_qsd.h"
@@ -67,6 +68,7 @@ static void qcow2_wait(struct load_port *port, unsigned queues)
 	bool there = false;
 	uint64_t calls;
 
+	ASSERT_U64(queues, <=, LOAD_QUEUES_MAX);
 	for (unsigned i = 0; i < queues; i++) {
 		there = vhost_arm(&vhost->queues[i]) || there;
 		p[i] = (struct pollfd){.fd = vhost->queues[i].call_fd, .events = POLLIN};
