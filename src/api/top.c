@@ -12,6 +12,7 @@
 
 #include <quoin/api_paths.h>
 #include <quoin/api_pool_json.h>
+#include <quoin/base_assert.h>
 #include <quoin/base_clock.h>
 #include <quoin/base_text.h>
 #include <quoin/control_export.h>
@@ -20,6 +21,7 @@
 
 #include "parts.h"
 #include "routes.h"
+#include "volume_text.h"
 
 #define EVENTS 8
 
@@ -94,23 +96,16 @@ static json_t *pool_encode(const struct control_pool_health *h)
 	return json;
 }
 
-static void volumes_append(struct call *call, const struct control_pool_health *h, json_t *all)
+/* With a comma before each but the first of all. */
+static void volumes_print(struct call *call, const struct control_pool_health *h, struct text *t)
 {
 	CLEANUP_FREE struct control_volume_health *volumes = NULL;
 	const unsigned count = control_health_volumes(call->control, h->info.name, &volumes);
 
 	for (unsigned i = 0; i < count; i++) {
-		char name[CONTROL_OBJECT_MAX + 1];
-		json_t *json = json_object();
-
-		snprintf(name, sizeof(name), "%s/%s", h->info.name, volumes[i].name);
-		part_put(json, "name", part_words(name));
-		part_put(json, "age_ms", part_number(MIN(h->age_ms, (uint64_t)INT64_MAX)));
-		part_put(json, "size_bytes", part_number(volumes[i].size_bytes));
-		part_put(json, "used_bytes", part_number(volumes[i].used_bytes));
-		part_put(json, "paused", json_boolean(volumes[i].paused));
-		part_put(json, "io", io_encode(volumes[i].io));
-		part_append(all, json);
+		if (t->length > 0)
+			text_append(t, ",", 1);
+		volume_top_print(t, h, &volumes[i]);
 	}
 }
 
@@ -241,32 +236,52 @@ static json_t *events_encode(struct call *call)
 	return all;
 }
 
+/* There may be ten thousand volumes: their part is printed, the rest is a tree. */
+static void answer(struct call *call, json_t *tree, const struct text *volumes)
+{
+	CLEANUP_FREE char *printed = json_dumps(tree, JSON_COMPACT);
+	struct text t;
+
+	ASSERT(printed != NULL);
+	text_init(&t);
+	text_append(&t, printed, strlen(printed) - strlen("}"));
+	text_word(&t, ",\"volumes\":[");
+	if (volumes->length > 0)
+		text_append(&t, volumes->data, volumes->length);
+	text_word(&t, "]}");
+	call->reply.text_length = t.length;
+	call->reply.text = text_detach(&t);
+	call->reply.text_is_json = true;
+	json_decref(tree);
+}
+
 int api_top(struct call *call, struct err *err UNUSED)
 {
 	CLEANUP_FREE struct control_pool_health *h = xcalloc(1, sizeof(*h));
 	pthread_mutex_t *verbs = call->context->verbs;
 	const bool mine = !verbs || pthread_mutex_trylock(verbs) == 0;
 	json_t *pools = json_array();
-	json_t *volumes = json_array();
 	json_t *jobs = json_array();
 	json_t *json = json_object();
+	struct text volumes;
 
+	text_init(&volumes);
 	part_put(json, "time_ns", part_number(clock_now_ns(CLOCK_MONOTONIC)));
 	part_put(json, "daemon", daemon_encode(!mine));
 	for (unsigned i = 0; control_health_pool(call->control, i, h); i++) {
 		part_append(pools, pool_encode(h));
-		volumes_append(call, h, volumes);
+		volumes_print(call, h, &volumes);
 		pool_jobs_append(h, jobs);
 	}
 	if (mine)
 		exports_append(call, jobs);
 	part_put(json, "pools", pools);
-	part_put(json, "volumes", volumes);
 	part_put(json, "targets", mine ? targets_encode(call) : json_null());
 	part_put(json, "jobs", jobs);
 	part_put(json, "events", events_encode(call));
 	if (mine && verbs)
 		pthread_mutex_unlock(verbs);
-	call->answer = json;
+	answer(call, json, &volumes);
+	text_fini(&volumes);
 	return 0;
 }
