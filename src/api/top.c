@@ -24,6 +24,7 @@
 #include "volume_text.h"
 
 #define EVENTS 8
+#define VOLUME_BYTES 512 /* of text; most are shorter */
 
 /* --- The daemon ------------------------------------------------------------------------------- */
 
@@ -103,7 +104,7 @@ static void volumes_print(struct call *call, const struct control_pool_health *h
 	const unsigned count = control_health_volumes(call->control, h->info.name, &volumes);
 
 	for (unsigned i = 0; i < count; i++) {
-		if (t->length > 0)
+		if (t->data[t->length - 1] != '[')
 			text_append(t, ",", 1);
 		volume_top_print(t, h, &volumes[i]);
 	}
@@ -237,17 +238,19 @@ static json_t *events_encode(struct call *call)
 }
 
 /* There may be ten thousand volumes: their part is printed, the rest is a tree. */
-static void answer(struct call *call, json_t *tree, const struct text *volumes)
+static void answer(struct call *call, json_t *tree, unsigned volume_count)
 {
+	CLEANUP_FREE struct control_pool_health *h = xcalloc(1, sizeof(*h));
 	CLEANUP_FREE char *printed = json_dumps(tree, JSON_COMPACT);
 	struct text t;
 
 	ASSERT(printed != NULL);
 	text_init(&t);
+	text_reserve(&t, strlen(printed) + volume_count * (size_t)VOLUME_BYTES);
 	text_append(&t, printed, strlen(printed) - strlen("}"));
 	text_word(&t, ",\"volumes\":[");
-	if (volumes->length > 0)
-		text_append(&t, volumes->data, volumes->length);
+	for (unsigned i = 0; control_health_pool(call->control, i, h); i++)
+		volumes_print(call, h, &t);
 	text_word(&t, "]}");
 	call->reply.text_length = t.length;
 	call->reply.text = text_detach(&t);
@@ -263,15 +266,14 @@ int api_top(struct call *call, struct err *err UNUSED)
 	json_t *pools = json_array();
 	json_t *jobs = json_array();
 	json_t *json = json_object();
-	struct text volumes;
+	unsigned volume_count = 0;
 
-	text_init(&volumes);
 	part_put(json, "time_ns", part_number(clock_now_ns(CLOCK_MONOTONIC)));
 	part_put(json, "daemon", daemon_encode(!mine));
 	for (unsigned i = 0; control_health_pool(call->control, i, h); i++) {
 		part_append(pools, pool_encode(h));
-		volumes_print(call, h, &volumes);
 		pool_jobs_append(h, jobs);
+		volume_count += h->info.volume_count;
 	}
 	if (mine)
 		exports_append(call, jobs);
@@ -281,7 +283,6 @@ int api_top(struct call *call, struct err *err UNUSED)
 	part_put(json, "events", events_encode(call));
 	if (mine && verbs)
 		pthread_mutex_unlock(verbs);
-	answer(call, json, &volumes);
-	text_fini(&volumes);
+	answer(call, json, volume_count);
 	return 0;
 }

@@ -14,6 +14,7 @@
 #include "volume_text.h"
 
 #define VOLUME_PAGE 256	  /* taken from a pool at a time */
+#define VOLUME_BYTES 512  /* of text, most are shorter */
 #define SNAPSHOT_PAGE 512 /* in one answer: there may be very many */
 
 static void answer_text(struct call *call, struct text *t)
@@ -66,9 +67,17 @@ static int volumes_append(struct call *call, const char *pool, struct text *t, s
 	return r;
 }
 
-static void list_begin(struct text *t)
+/* `pool` is NULL for those of all. */
+static void list_begin(struct call *call, const char *pool, struct text *t)
 {
+	CLEANUP_FREE struct control_pool_health *h = xcalloc(1, sizeof(*h));
+	size_t count = 0;
+
+	for (unsigned i = 0; control_health_pool(call->control, i, h); i++)
+		if (!pool || strcmp(pool, h->info.name) == 0)
+			count += h->info.volume_count;
 	text_init(t);
+	text_reserve(t, count * VOLUME_BYTES);
 	text_printf(t, "{\"volumes\":[");
 }
 
@@ -83,7 +92,7 @@ int api_pool_volumes(struct call *call, struct err *err)
 	struct text t;
 	int r;
 
-	list_begin(&t);
+	list_begin(call, call->name, &t);
 	r = volumes_append(call, call->name, &t, err);
 	if (r == 0)
 		list_end(call, &t);
@@ -97,7 +106,7 @@ int api_volumes_list(struct call *call, struct err *err)
 	struct text t;
 	int r = 0;
 
-	list_begin(&t);
+	list_begin(call, NULL, &t);
 	for (unsigned i = 0; r == 0 && i < control_pool_count(call->control); i++) {
 		r = volumes_append(call, control_pool_name(call->control, i), &t, err);
 		r = r == -ENODEV ? 0 : r;
