@@ -114,7 +114,7 @@ function seriesAdd(key, now) {
   series.last = now;
 }
 
-// Others than reads and writes (flushes, discards) are in the latency alone.
+// Others than reads and writes (flushes, discards) are in the latency of volumes alone.
 function countersOf({io}, ms) {
   return {
     ms, reads: io.reads.requests, writes: io.writes.requests,
