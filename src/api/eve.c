@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <quoin/base_assert.h>
+#include <quoin/base_text.h>
 #include <quoin/eve.h>
 
 #include "parts.h"
@@ -96,6 +97,22 @@ static int messages(struct call *call, struct eve *eve, struct err *err UNUSED)
 {
 	call->answer = eve_messages(eve);
 	return 0;
+}
+
+static int frames(struct call *call, struct eve *eve, struct err *err UNUSED)
+{
+	struct text t;
+
+	eve_frames(eve, &t);
+	call->reply.text_length = t.length;
+	call->reply.text = text_detach(&t);
+	call->reply.text_is_bytes = true;
+	return 0;
+}
+
+int api_eve_frames(struct call *call, struct err *err)
+{
+	return with_eve(call, frames, err);
 }
 
 int api_eve_messages(struct call *call, struct err *err)

@@ -177,8 +177,9 @@ struct route {
 
 /* They wait for nothing, and need no verb to be at rest. */
 static int (*const quick[])(struct call *call, struct err *err) = {
-	api_metrics,	api_schedules_list, api_top,	  api_health,	api_drives_list,
-	api_drive_test, api_events_list,    api_eve_show, api_eve_send, api_eve_messages,
+	api_metrics,	 api_schedules_list, api_top,	      api_health,
+	api_drives_list, api_drive_test,     api_events_list, api_eve_show,
+	api_eve_send,	 api_eve_messages,   api_eve_frames,
 };
 
 /* They change nothing, as all GETs. */
@@ -212,6 +213,7 @@ static const struct route routes[] = {
 	{"PATCH", "/v1/eve", api_eve_set, true, 200, 0, 0},
 	{"POST", "/v1/eve/send", api_eve_send, false, 204, 0, 0},
 	{"GET", "/v1/eve/messages", api_eve_messages, false, 200, 0, 0},
+	{"GET", "/v1/eve/frames", api_eve_frames, false, 200, 0, 0},
 	{"GET", "/v1/schedules", api_schedules_list, false, 200, 0, 0},
 	{"PATCH", "/v1/schedules/{name}", api_schedule_set, true, 204,
 	 ASK_SHORT_TEST | ASK_LONG_TEST | ASK_TRIM | ASK_SCRUB, 0},

@@ -42,6 +42,7 @@ int api_eve_show(struct call *call, struct err *err);
 int api_eve_set(struct call *call, struct err *err);
 int api_eve_send(struct call *call, struct err *err);
 int api_eve_messages(struct call *call, struct err *err);
+int api_eve_frames(struct call *call, struct err *err);
 int api_schedules_list(struct call *call, struct err *err);
 int api_schedule_set(struct call *call, struct err *err);
 int api_events_list(struct call *call, struct err *err);

@@ -28,6 +28,7 @@
 #include "verbs.h"
 
 #define CONTENT_TEXT "text/plain; version=0.0.4; charset=utf-8"
+#define CONTENT_BYTES "application/octet-stream"
 #define STREAM_BLOCK_BYTES (64 * 1024)
 #define CONNECTION_MEMORY_BYTES (16 * 1024) /* headers; bodies are ours */
 
@@ -90,6 +91,13 @@ static void stream_free(void *data)
 	stream->free(stream);
 }
 
+static const char *content_of(const struct api_reply *reply)
+{
+	return reply->text_is_json    ? "application/json"
+	       : reply->text_is_bytes ? CONTENT_BYTES
+				      : CONTENT_TEXT;
+}
+
 /* What of the reply becomes part of it is taken. NULL: there is no memory. */
 static struct MHD_Response *response_make(struct api_reply *reply)
 {
@@ -105,8 +113,7 @@ static struct MHD_Response *response_make(struct api_reply *reply)
 	if (!response)
 		return NULL;
 	if (reply->stream || reply->text_length > 0)
-		MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE,
-					reply->text_is_json ? "application/json" : CONTENT_TEXT);
+		MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_of(reply));
 	reply->stream = NULL;
 	reply->text = NULL;
 	return response;

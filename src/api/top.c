@@ -12,6 +12,7 @@
 
 #include <quoin/api_paths.h>
 #include <quoin/api_pool_json.h>
+#include <quoin/base_assert.h>
 #include <quoin/base_clock.h>
 #include <quoin/base_text.h>
 #include <quoin/control_export.h>
@@ -20,8 +21,10 @@
 
 #include "parts.h"
 #include "routes.h"
+#include "volume_text.h"
 
 #define EVENTS 8
+#define VOLUME_BYTES 512 /* of text; most are shorter */
 
 /* --- The daemon ------------------------------------------------------------------------------- */
 
@@ -63,13 +66,15 @@ static json_t *daemon_encode(bool verb_running)
 
 /* --- Pools and volumes ------------------------------------------------------------------------ */
 
-static json_t *io_encode(const struct control_io_sums *sums)
+/* Latencies of reads and writes: others (a discard, a flush of nothing) are over at once. */
+static json_t *io_encode(const struct control_io *io)
 {
-	json_t *json = api_io_encode(sums);
+	json_t *json = api_io_encode(&io->sums);
 	json_t *latency = json_array();
 
 	for (unsigned i = 0; i < CONTROL_IO_BUCKETS; i++)
-		part_append(latency, json_integer(sums->latency[i]));
+		part_append(latency,
+			    json_integer((uint32_t)(io->latency[0][i] + io->latency[1][i])));
 	part_put(json, "latency", latency);
 	return json;
 }
@@ -90,27 +95,20 @@ static json_t *pool_encode(const struct control_pool_health *h)
 	part_put(json, "checkpoint", part_number(info->checkpoint));
 	part_put(json, "checkpoint_s", part_number(h->checkpoint_s));
 	part_put(json, "full", json_boolean(info->full));
-	part_put(json, "io", io_encode(&h->io.sums));
+	part_put(json, "io", io_encode(&h->io));
 	return json;
 }
 
-static void volumes_append(struct call *call, const struct control_pool_health *h, json_t *all)
+/* With a comma before each but the first of all. */
+static void volumes_print(struct call *call, const struct control_pool_health *h, struct text *t)
 {
 	CLEANUP_FREE struct control_volume_health *volumes = NULL;
 	const unsigned count = control_health_volumes(call->control, h->info.name, &volumes);
 
 	for (unsigned i = 0; i < count; i++) {
-		char name[CONTROL_OBJECT_MAX + 1];
-		json_t *json = json_object();
-
-		snprintf(name, sizeof(name), "%s/%s", h->info.name, volumes[i].name);
-		part_put(json, "name", part_words(name));
-		part_put(json, "age_ms", part_number(MIN(h->age_ms, (uint64_t)INT64_MAX)));
-		part_put(json, "size_bytes", part_number(volumes[i].size_bytes));
-		part_put(json, "used_bytes", part_number(volumes[i].used_bytes));
-		part_put(json, "paused", json_boolean(volumes[i].paused));
-		part_put(json, "io", io_encode(volumes[i].io));
-		part_append(all, json);
+		if (t->data[t->length - 1] != '[')
+			text_append(t, ",", 1);
+		volume_top_print(t, h, &volumes[i]);
 	}
 }
 
@@ -241,32 +239,52 @@ static json_t *events_encode(struct call *call)
 	return all;
 }
 
+/* There may be ten thousand volumes: their part is printed, the rest is a tree. */
+static void answer(struct call *call, json_t *tree, unsigned volume_count)
+{
+	CLEANUP_FREE struct control_pool_health *h = xcalloc(1, sizeof(*h));
+	CLEANUP_FREE char *printed = json_dumps(tree, JSON_COMPACT);
+	struct text t;
+
+	ASSERT(printed != NULL);
+	text_init(&t);
+	text_reserve(&t, strlen(printed) + volume_count * (size_t)VOLUME_BYTES);
+	text_append(&t, printed, strlen(printed) - strlen("}"));
+	text_word(&t, ",\"volumes\":[");
+	for (unsigned i = 0; control_health_pool(call->control, i, h); i++)
+		volumes_print(call, h, &t);
+	text_word(&t, "]}");
+	call->reply.text_length = t.length;
+	call->reply.text = text_detach(&t);
+	call->reply.text_is_json = true;
+	json_decref(tree);
+}
+
 int api_top(struct call *call, struct err *err UNUSED)
 {
 	CLEANUP_FREE struct control_pool_health *h = xcalloc(1, sizeof(*h));
 	pthread_mutex_t *verbs = call->context->verbs;
 	const bool mine = !verbs || pthread_mutex_trylock(verbs) == 0;
 	json_t *pools = json_array();
-	json_t *volumes = json_array();
 	json_t *jobs = json_array();
 	json_t *json = json_object();
+	unsigned volume_count = 0;
 
 	part_put(json, "time_ns", part_number(clock_now_ns(CLOCK_MONOTONIC)));
 	part_put(json, "daemon", daemon_encode(!mine));
 	for (unsigned i = 0; control_health_pool(call->control, i, h); i++) {
 		part_append(pools, pool_encode(h));
-		volumes_append(call, h, volumes);
 		pool_jobs_append(h, jobs);
+		volume_count += h->info.volume_count;
 	}
 	if (mine)
 		exports_append(call, jobs);
 	part_put(json, "pools", pools);
-	part_put(json, "volumes", volumes);
 	part_put(json, "targets", mine ? targets_encode(call) : json_null());
 	part_put(json, "jobs", jobs);
 	part_put(json, "events", events_encode(call));
 	if (mine && verbs)
 		pthread_mutex_unlock(verbs);
-	call->answer = json;
+	answer(call, json, volume_count);
 	return 0;
 }

@@ -2,6 +2,7 @@
 /* Volumes printed as JSON; see volume_text.h. */
 #include "volume_text.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -90,4 +91,39 @@ void volume_print(struct text *t, const struct control_volume_info *info,
 	truth(t, ",\"paused\":", info->paused);
 	deploy_print(t, deploy);
 	text_word(t, "}");
+}
+
+static void io_print(struct text *t, const struct control_io_sums *sums)
+{
+	static const char *const kinds[CONTROL_IO_KINDS] = {
+		"\"reads\":{\"requests\":", ",\"writes\":{\"requests\":",
+		",\"others\":{\"requests\":"};
+
+	for (unsigned i = 0; i < CONTROL_IO_KINDS; i++) {
+		number(t, kinds[i], sums->requests[i]);
+		number(t, ",\"bytes\":", sums->bytes[i]);
+		number(t, ",\"ns\":", sums->ns[i]);
+		text_word(t, "}");
+	}
+	number(t, ",\"errors\":", sums->errors);
+	number(t, ",\"in_flight\":", sums->in_flight);
+	for (unsigned i = 0; i < CONTROL_IO_BUCKETS; i++)
+		number(t, i == 0 ? ",\"latency\":[" : ",", sums->latency[i]);
+	text_word(t, "]");
+}
+
+void volume_top_print(struct text *t, const struct control_pool_health *pool,
+		      const struct control_volume_health *volume)
+{
+	char whole[CONTROL_OBJECT_MAX + 1];
+
+	snprintf(whole, sizeof(whole), "%s/%s", pool->info.name, volume->name);
+	name(t, "{\"name\":", whole);
+	number(t, ",\"age_ms\":", pool->age_ms);
+	number(t, ",\"size_bytes\":", volume->size_bytes);
+	number(t, ",\"used_bytes\":", volume->used_bytes);
+	truth(t, ",\"paused\":", volume->paused);
+	text_word(t, ",\"io\":{");
+	io_print(t, volume->io);
+	text_word(t, "}}");
 }

@@ -7,10 +7,14 @@
 #define API_VOLUME_TEXT_H
 
 #include <quoin/base_text.h>
-#include <quoin/control_pool_types.h>
+#include <quoin/control_health.h>
 
 /* Appends {...}. `deploy` is what arrives in it; NULL = nothing does. */
 void volume_print(struct text *t, const struct control_volume_info *info,
 		  const struct control_deploy_info *deploy);
+
+/* The same for GET /v1/top. */
+void volume_top_print(struct text *t, const struct control_pool_health *pool,
+		      const struct control_volume_health *volume);
 
 #endif

@@ -13,7 +13,8 @@
 #include "routes.h"
 #include "volume_text.h"
 
-#define VOLUME_PAGE 256	  /* taken from a pool at a time */
+#define VOLUME_PAGE 512	  /* taken from a pool at a time */
+#define VOLUME_BYTES 512  /* of text, most are shorter */
 #define SNAPSHOT_PAGE 512 /* in one answer: there may be very many */
 
 static void answer_text(struct call *call, struct text *t)
@@ -48,10 +49,16 @@ static int answer_volume(struct call *call, const char *name, struct err *err)
 	return 0;
 }
 
+struct listing {
+	struct text text;
+	struct control_volume_info *infos; /* VOLUME_PAGE of them */
+};
+
 /* With a comma before each but the first of all. */
-static int volumes_append(struct call *call, const char *pool, struct text *t, struct err *err)
+static int volumes_append(struct call *call, const char *pool, struct listing *to, struct err *err)
 {
-	CLEANUP_FREE struct control_volume_info *infos = xcalloc(VOLUME_PAGE, sizeof(*infos));
+	struct control_volume_info *infos = to->infos;
+	struct text *t = &to->text;
 	struct control_page page = {.max = VOLUME_PAGE};
 	int r = 0;
 
@@ -66,46 +73,52 @@ static int volumes_append(struct call *call, const char *pool, struct text *t, s
 	return r;
 }
 
-static void list_begin(struct text *t)
+/* `pool` is NULL for those of all. */
+static void list_begin(struct call *call, const char *pool, struct listing *list)
 {
-	text_init(t);
-	text_printf(t, "{\"volumes\":[");
+	CLEANUP_FREE struct control_pool_health *h = xcalloc(1, sizeof(*h));
+	size_t count = 0;
+
+	for (unsigned i = 0; control_health_pool(call->control, i, h); i++)
+		if (!pool || strcmp(pool, h->info.name) == 0)
+			count += h->info.volume_count;
+	list->infos = xcalloc(VOLUME_PAGE, sizeof(*list->infos));
+	text_init(&list->text);
+	text_reserve(&list->text, count * VOLUME_BYTES);
+	text_word(&list->text, "{\"volumes\":[");
 }
 
-static void list_end(struct call *call, struct text *t)
+/* The answer, if all is well. */
+static int list_end(struct call *call, struct listing *list, int r)
 {
-	text_append(t, "]}", 2);
-	answer_text(call, t);
+	text_word(&list->text, "]}");
+	if (r == 0)
+		answer_text(call, &list->text);
+	text_fini(&list->text);
+	free(list->infos);
+	return r;
 }
 
 int api_pool_volumes(struct call *call, struct err *err)
 {
-	struct text t;
-	int r;
+	struct listing list;
 
-	list_begin(&t);
-	r = volumes_append(call, call->name, &t, err);
-	if (r == 0)
-		list_end(call, &t);
-	text_fini(&t);
-	return r;
+	list_begin(call, call->name, &list);
+	return list_end(call, &list, volumes_append(call, call->name, &list, err));
 }
 
 /* Of all pools that are imported. */
 int api_volumes_list(struct call *call, struct err *err)
 {
-	struct text t;
+	struct listing list;
 	int r = 0;
 
-	list_begin(&t);
+	list_begin(call, NULL, &list);
 	for (unsigned i = 0; r == 0 && i < control_pool_count(call->control); i++) {
-		r = volumes_append(call, control_pool_name(call->control, i), &t, err);
+		r = volumes_append(call, control_pool_name(call->control, i), &list, err);
 		r = r == -ENODEV ? 0 : r;
 	}
-	if (r == 0)
-		list_end(call, &t);
-	text_fini(&t);
-	return r;
+	return list_end(call, &list, r);
 }
 
 int api_volume_create(struct call *call, struct err *err)

@@ -301,7 +301,7 @@ static void entry_put(struct board_entry *entry, struct control_pool *pool,
 
 	pool_status(pool->pool, &status);
 	pool_io(pool->pool, &io);
-	health->info = *info;
+	control_pool_info_copy(&health->info, info);
 	io_copy(&io, &health->io);
 	health->checkpoint_s = status.checkpoint_s;
 	health->checkpoint_ns = status.checkpoint_ns_last;
@@ -369,6 +369,14 @@ void control_board_remove(struct control_board *board, const char *pool)
 /* --- For everybody -------------------------------------------------------------------------------
  */
 
+static void health_copy(const struct control_pool_health *from, struct control_pool_health *to)
+{
+	const size_t head = offsetof(struct control_pool_health, io);
+
+	control_pool_info_copy(&to->info, &from->info);
+	memcpy((char *)to + head, (const char *)from + head, sizeof(*to) - head);
+}
+
 bool control_health_pool(struct control *control, unsigned index,
 			 struct control_pool_health *ret_health)
 {
@@ -381,7 +389,7 @@ bool control_health_pool(struct control *control, unsigned index,
 		const struct board_entry *entry = board->entries[index];
 		const uint64_t now = clock_now_ns(CLOCK_MONOTONIC);
 
-		*ret_health = entry->health;
+		health_copy(&entry->health, ret_health);
 		ret_health->age_ms = entry->looked_ns == 0
 					     ? UINT64_MAX
 					     : (now - MIN(now, entry->looked_ns)) / NS_PER_MS;

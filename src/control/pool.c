@@ -298,6 +298,19 @@ void control_pool_look(struct pool *engine, struct control_pool_info *info)
 	}
 }
 
+#define DRIVES_AT offsetof(struct control_pool_info, drives)
+
+void control_pool_info_clear(struct control_pool_info *info)
+{
+	memset(info, 0, DRIVES_AT);
+}
+
+void control_pool_info_copy(struct control_pool_info *to, const struct control_pool_info *from)
+{
+	memcpy(to, from, DRIVES_AT);
+	memcpy(to->drives, from->drives, from->drive_count * sizeof(from->drives[0]));
+}
+
 static int look(struct pool_args *args)
 {
 	control_pool_look(args->pool, args->out);

@@ -102,6 +102,11 @@ uint64_t control_pool_share(uint64_t free_bytes, unsigned waiting);
 /* In the home loop's thread: what there is to know, but for what `control` has of it. */
 void control_pool_look(struct pool *engine, struct control_pool_info *info);
 
+/* Behind the last drive nothing is read or written: there is room for many, and few pools have
+ * them. */
+void control_pool_info_clear(struct control_pool_info *info);
+void control_pool_info_copy(struct control_pool_info *to, const struct control_pool_info *from);
+
 /* --- Opening and closing (pool_open.c) -------------------------------------------------------- */
 
 struct control_pool_opening {

@@ -31,7 +31,7 @@ static bool look(struct control_pool *pool)
 	struct control_paused paused = {.count = 0};
 	bool told;
 
-	memset(w->now, 0, sizeof(*w->now));
+	control_pool_info_clear(w->now);
 	snprintf(w->now->name, sizeof(w->now->name), "%s", pool->name);
 	memcpy(w->now->guid, pool->guid, sizeof(w->now->guid));
 	w->now->worker = pool->worker;

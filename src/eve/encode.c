@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include <quoin/base_assert.h>
+#include <quoin/base_endian.h>
 #include <quoin/base_text.h>
 
 #include "json.h"
@@ -47,4 +48,14 @@ struct eve_bytes eve_encode(const ProtobufCMessage *message, enum eve_format for
 	bytes.length = strlen((const char *)bytes.data);
 	json_decref(json);
 	return bytes;
+}
+
+void eve_frame_append(struct text *t, unsigned kind, const struct eve_bytes *message)
+{
+	uint8_t head[EVE_FRAME_HEAD] = {0};
+
+	le32_put(head, (uint32_t)message->length);
+	head[4] = (uint8_t)kind;
+	text_append(t, (const char *)head, sizeof(head));
+	text_append(t, (const char *)message->data, message->length);
 }

@@ -20,4 +20,9 @@ bool eve_bytes_same(const struct eve_bytes *a, const struct eve_bytes *b);
 /* Binary: fields in rising order, as the common libraries do. JSON: one line without its end. */
 struct eve_bytes eve_encode(const ProtobufCMessage *message, enum eve_format format);
 
+/* As on the socket: its length, its kind (1 info, 2 metrics, 3 hardwarehealth), zeroes, itself. */
+#define EVE_FRAME_HEAD 8
+struct text;
+void eve_frame_append(struct text *t, unsigned kind, const struct eve_bytes *message);
+
 #endif

@@ -372,15 +372,29 @@ void eve_status(struct eve *eve, struct eve_status *ret_status)
 	pthread_mutex_unlock(&eve->lock);
 }
 
-json_t *eve_messages(struct eve *eve)
+static void print(struct eve *eve, const struct eve_printer *to)
 {
 	struct eve_view view;
-	json_t *json;
 
 	eve_view_take(&view, eve->control, NULL);
 	pthread_mutex_lock(&eve->lock);
-	json = eve_look_print(&eve->look, &view, clock_now_ms(CLOCK_REALTIME));
+	eve_look_print(&eve->look, &view, clock_now_ms(CLOCK_REALTIME), to);
 	pthread_mutex_unlock(&eve->lock);
 	eve_view_fini(&view);
-	return json;
+}
+
+json_t *eve_messages(struct eve *eve)
+{
+	const struct eve_printer to = {.json = json_object()};
+
+	print(eve, &to);
+	return to.json;
+}
+
+void eve_frames(struct eve *eve, struct text *ret_frames)
+{
+	const struct eve_printer to = {.frames = ret_frames};
+
+	text_init(ret_frames);
+	print(eve, &to);
 }

@@ -308,37 +308,50 @@ void eve_look_hardware(struct eve_look *look, const struct eve_view *view, struc
 
 /* --- Printed -------------------------------------------------------------------------------- */
 
-static void append(json_t *all, const ProtobufCMessage *message)
+static void message_print(const struct eve_printer *to, enum eve_kind kind,
+			  const ProtobufCMessage *message)
 {
-	ASSERT(json_array_append_new(all, eve_json_encode(message)) == 0);
+	json_t *json;
+	struct eve_bytes bytes;
+
+	if (to->frames) {
+		bytes = eve_encode(message, EVE_BINARY);
+		eve_frame_append(to->frames, kind + 1, &bytes);
+		eve_bytes_fini(&bytes);
+		return;
+	}
+	json = eve_json_encode(message);
+	if (kind == EVE_KIND_INFO)
+		ASSERT(json_array_append_new(json_object_get(to->json, "info"), json) == 0);
+	else
+		ASSERT(json_object_set_new(to->json,
+					   kind == EVE_KIND_METRICS ? "metrics" : "hardwarehealth",
+					   json) == 0);
 }
 
-json_t *eve_look_print(const struct eve_look *look, const struct eve_view *view, uint64_t wall_ms)
+void eve_look_print(const struct eve_look *look, const struct eve_view *view, uint64_t wall_ms,
+		    const struct eve_printer *to)
 {
 	struct eve_arena arena = {.blocks = NULL};
 	const struct eve_fill fill = fill_of(look, view, &arena, wall_ms);
-	json_t *info = json_array();
-	json_t *json;
 
-	append(info, &eve_fill_info(&fill, eve_fill_device(&fill), NULL)->base);
+	if (to->json)
+		ASSERT(json_object_set_new(to->json, "info", json_array()) == 0);
+	message_print(to, EVE_KIND_INFO, &eve_fill_info(&fill, eve_fill_device(&fill), NULL)->base);
 	for (unsigned p = 0; p < view->pool_count; p++) {
 		const struct eve_pool_view *pool = view->pools[p];
 
 		for (unsigned v = 0; v < pool->volume_count; v++) {
 			struct eve_volume_memory memory = {.shown_bytes = 0};
+			Eve__ZInfoVolume *info =
+				eve_fill_volume(&fill, pool, &pool->volumes[v], &memory);
 
-			append(info, &eve_fill_info(&fill, NULL,
-						    eve_fill_volume(&fill, pool, &pool->volumes[v],
-								    &memory))
-					      ->base);
+			message_print(to, EVE_KIND_INFO, &eve_fill_info(&fill, NULL, info)->base);
 		}
 	}
-	json = json_pack("{s:o, s:o, s:o}", "info", info, "metrics",
-			 eve_json_encode(&eve_fill_metrics(&fill)->base), "hardwarehealth",
-			 eve_json_encode(&eve_fill_hardware(&fill)->base));
-	ASSERT(json != NULL);
+	message_print(to, EVE_KIND_METRICS, &eve_fill_metrics(&fill)->base);
+	message_print(to, EVE_KIND_HARDWARE, &eve_fill_hardware(&fill)->base);
 	eve_arena_fini(&arena);
-	return json;
 }
 
 /* --- Life ----------------------------------------------------------------------------------- */

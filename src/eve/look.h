@@ -61,8 +61,14 @@ struct eve_bytes eve_look_metrics(struct eve_look *look, const struct eve_view *
 void eve_look_hardware(struct eve_look *look, const struct eve_view *view,
 		       struct eve_moment moment);
 
-/* All messages as of now, without a trace. {"info": [...], "metrics": ..., "hardwarehealth": ...}
- */
-json_t *eve_look_print(const struct eve_look *look, const struct eve_view *view, uint64_t wall_ms);
+/* One of the two. */
+struct eve_printer {
+	json_t *json; /* an object, which gets "info": [...], "metrics" and "hardwarehealth" */
+	struct text *frames;
+};
+
+/* All messages as of now, without a trace. */
+void eve_look_print(const struct eve_look *look, const struct eve_view *view, uint64_t wall_ms,
+		    const struct eve_printer *to);
 
 #endif

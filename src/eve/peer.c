@@ -78,7 +78,6 @@ static void frame_make(struct eve_peer *peer)
 {
 	static const char *const kinds[EVE_KINDS] = {"info", "metrics", "hardwarehealth"};
 	const struct eve_bytes *message = &peer->item.message;
-	uint8_t head[EVE_FRAME_HEAD] = {0};
 
 	if (peer->sink->config.format == EVE_JSON) {
 		text_printf(&peer->out, "{\"kind\": \"%s\", \"message\": %.*s}\n",
@@ -86,10 +85,7 @@ static void frame_make(struct eve_peer *peer)
 			    (const char *)message->data);
 		return;
 	}
-	le32_put(head, (uint32_t)message->length);
-	head[4] = (uint8_t)(peer->item.kind + 1);
-	text_append(&peer->out, (const char *)head, sizeof(head));
-	text_append(&peer->out, (const char *)message->data, message->length);
+	eve_frame_append(&peer->out, peer->item.kind + 1, message);
 }
 
 static bool next(struct eve_peer *peer, uint64_t now_ms, uint64_t *ret_wait_ms)

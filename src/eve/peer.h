@@ -10,7 +10,6 @@
 
 #include "private.h"
 
-#define EVE_FRAME_HEAD 8
 #define EVE_STALLED_MS (60 * 1000) /* who takes nothing for so long is dropped */
 
 struct eve_peer {

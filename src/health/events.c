@@ -27,6 +27,14 @@
 #define BATCH 32
 #define TICK_MS 1000
 
+/* An event in memory, where there are many: its words take as much as they are long. */
+struct kept {
+	uint64_t number, time_ms;
+	enum health_event_type type;
+	unsigned count;
+	char *words; /* the object, a NUL, the text; owned */
+};
+
 struct health_events {
 	struct health_events_params params;
 	pthread_t thread;
@@ -42,8 +50,8 @@ struct health_events {
 	bool unclean;
 	char problem[160];
 	struct folds folds;
-	struct health_event *ring; /* HEALTH_EVENTS_KEPT */
-	struct events_file file;   /* the thread's, as is `batch` */
+	struct kept *ring;	 /* HEALTH_EVENTS_KEPT */
+	struct events_file file; /* the thread's, as is `batch` */
 	struct health_event batch[BATCH];
 };
 
@@ -64,18 +72,43 @@ static uint64_t oldest(const struct health_events *events)
 	return events->tail > HEALTH_EVENTS_KEPT ? events->tail - HEALTH_EVENTS_KEPT : 0;
 }
 
-static struct health_event *at(const struct health_events *events, uint64_t position)
+static struct kept *at(const struct health_events *events, uint64_t position)
 {
 	return &events->ring[position % HEALTH_EVENTS_KEPT];
 }
 
+/* In place of the oldest one. */
+static void keep(struct health_events *events, const struct health_event *event, uint64_t number)
+{
+	struct kept *slot = at(events, events->tail++);
+	const size_t object = strlen(event->object) + 1;
+	const size_t text = strlen(event->text) + 1;
+
+	free(slot->words);
+	*slot = (struct kept){.number = number,
+			      .time_ms = event->time_ms,
+			      .type = event->type,
+			      .count = event->count,
+			      .words = xmalloc(object + text)};
+	memcpy(slot->words, event->object, object);
+	memcpy(slot->words + object, event->text, text);
+}
+
+static void kept_get(const struct kept *slot, struct health_event *ret_event)
+{
+	const size_t object = strlen(slot->words) + 1;
+
+	*ret_event = (struct health_event){.number = slot->number,
+					   .time_ms = slot->time_ms,
+					   .type = slot->type,
+					   .count = slot->count};
+	memcpy(ret_event->object, slot->words, object);
+	memcpy(ret_event->text, slot->words + object, strlen(slot->words + object) + 1);
+}
+
 static void publish(struct health_events *events, const struct health_event *event)
 {
-	struct health_event *slot = at(events, events->tail);
-
-	*slot = *event;
-	slot->number = events->next_number++;
-	events->tail++;
+	keep(events, event, events->next_number++);
 	if (events->saved < oldest(events)) {
 		events->lost += oldest(events) - events->saved;
 		events->saved = oldest(events);
@@ -185,7 +218,7 @@ static void save(struct health_events *events)
 		const unsigned count = (unsigned)MIN(events->tail - from, (uint64_t)BATCH);
 
 		for (unsigned i = 0; i < count; i++)
-			events->batch[i] = *at(events, from + i);
+			kept_get(at(events, from + i), &events->batch[i]);
 		pthread_mutex_unlock(&events->lock);
 		r = batch_write(events, count);
 		pthread_mutex_lock(&events->lock);
@@ -265,7 +298,7 @@ static void loaded_take(void *data, const struct health_event *event)
 	struct health_events *events = data;
 
 	/* Numbers that do not grow are not those of one journal: what comes later counts. */
-	*at(events, events->tail++) = *event;
+	keep(events, event, event->number);
 	events->next_number = MAX(events->next_number, event->number + 1);
 	events->unclean = event->type != HEALTH_DAEMON_STOPPED;
 }
@@ -285,6 +318,8 @@ static void conditions_init(struct health_events *events)
 static void let_go(struct health_events *events)
 {
 	events_file_close(&events->file);
+	for (unsigned i = 0; i < HEALTH_EVENTS_KEPT; i++)
+		free(events->ring[i].words);
 	pthread_cond_destroy(&events->work);
 	pthread_cond_destroy(&events->changed);
 	pthread_mutex_destroy(&events->lock);
@@ -363,13 +398,13 @@ unsigned health_events_read(struct health_events *events, const struct health_ev
 
 	pthread_mutex_lock(&events->lock);
 	for (uint64_t p = oldest(events); p < events->tail && count < max; p++) {
-		const struct health_event *event = at(events, p);
+		const struct kept *event = at(events, p);
 
 		if (event->number <= query->since ||
 		    health_event_severity(event->type) < query->severity ||
-		    (query->object && !is_in(event->object, query->object)))
+		    (query->object && !is_in(event->words, query->object)))
 			continue;
-		ret_found[count++] = *event;
+		kept_get(event, &ret_found[count++]);
 	}
 	pthread_mutex_unlock(&events->lock);
 	return count;

@@ -121,6 +121,20 @@ static int file_read(const char *path, const struct stat *st, struct smart_repor
 	return 0;
 }
 
+/* One line, as the kernel names a namespace: by its UUID, NGUID or EUI-64. */
+static void wwid_take(const char *path, struct smart_report *report)
+{
+	CLEANUP_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char text[sizeof(report->wwn) + 1];
+	const ssize_t n = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
+
+	/* One that is longer is made up of model and serial, which are known. */
+	if (n <= 1 || text[n - 1] != '\n')
+		return;
+	text[n - 1] = '\0';
+	health_text_copy(report->wwn, sizeof(report->wwn), text);
+}
+
 /* --- Recorded ------------------------------------------------------------------------------------
  */
 
@@ -156,6 +170,7 @@ static int recorded_read(const struct smart_source *source, const char *path,
 	CLEANUP_FREE char *hang = recorded_name(source, path, ".hang");
 	CLEANUP_FREE char *json = NULL;
 	CLEANUP_FREE char *pages = NULL;
+	CLEANUP_FREE char *wwid = recorded_name(source, path, ".wwid");
 	size_t length = 0;
 	const uint8_t *at;
 
@@ -171,6 +186,7 @@ static int recorded_read(const struct smart_source *source, const char *path,
 	    (length - RECORDED_BYTES) / SMART_NVME_ERROR_BYTES > SMART_NVME_ERRORS_MAX)
 		return err_set(err, -EINVAL, "%s.nvme has not the size of its pages", path);
 	at = (const uint8_t *)pages;
+	wwid_take(wwid, report);
 	smart_nvme_identify_decode(at, report);
 	smart_nvme_health_decode(at + SMART_NVME_IDENTIFY_BYTES, report);
 	smart_nvme_self_test_decode(at + SMART_NVME_IDENTIFY_BYTES + SMART_NVME_HEALTH_BYTES,
@@ -229,19 +245,9 @@ static void wwid_read(const struct stat *st, struct smart_report *report)
 	char path[80];
 
 	for (size_t i = 0; report->wwn[0] == '\0' && i < ARRAY_SIZE(names); i++) {
-		CLEANUP_FD int fd = -1;
-		char text[sizeof(report->wwn) + 1];
-		ssize_t n;
-
 		snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/%s", major(st->st_rdev),
 			 minor(st->st_rdev), names[i]);
-		fd = open(path, O_RDONLY | O_CLOEXEC);
-		n = fd < 0 ? 0 : read(fd, text, sizeof(text) - 1);
-		/* One that is longer is made up of model and serial, which are known. */
-		if (n <= 1 || text[n - 1] != '\n')
-			continue;
-		text[n - 1] = '\0';
-		health_text_copy(report->wwn, sizeof(report->wwn), text);
+		wwid_take(path, report);
 	}
 }
 

@@ -34,6 +34,7 @@
 #include <linux/capability.h>
 #include <linux/fs.h>
 
+#include <quoin/base_assert.h>
 #include <quoin/base_clock.h>
 #include <quoin/base_text.h>
 
@@ -55,8 +56,10 @@ struct server {
  * Compressed clusters are asked for one by one, which a web server is too far away for. So nbdkit
  * reads ahead: pieces, each once as long as there are so many, in a file that has no name.
  */
-#define AHEAD_PIECE "1M"
-#define AHEAD_MOST "16M"
+static const char *const ahead_words[] = {"cache-on-read=true", "cache-min-block-size=1M",
+					  "cache-max-size=16M"};
+
+#define NBDKIT_WORDS 16
 
 static bool has_prefix(const char *text, const char *prefix)
 {
@@ -176,51 +179,34 @@ static int scratch_make(struct nbd_source *source, char **ret_path)
 	return r;
 }
 
-/* Of a web server, reading ahead. */
-static int nbdkit_start_ahead(struct nbd_source *source, char **ret_path)
-{
-	CLEANUP_FREE char *what = xasprintf("url=%s", source->text);
-	CLEANUP_FREE char *scratch = NULL;
-	const char *const argv[] = {"nbdkit",
-				    "--foreground",
-				    "--readonly",
-				    "--log=stderr",
-				    "--threads=4",
-				    "--filter=cache",
-				    "curl",
-				    what,
-				    "timeout=30",
-				    "cache-on-read=true",
-				    "cache-min-block-size=" AHEAD_PIECE,
-				    "cache-max-size=" AHEAD_MOST,
-				    NULL};
-	struct server server = {.name = "ahead",
-				.package = "nbdkit",
-				.argv = argv,
-				.needs_null = true,
-				.sockets = CHILD_SOCKETS_INTERNET};
-	int r = scratch_make(source, &scratch);
-
-	server.scratch = scratch;
-	return r < 0 ? r : serve(source, &server, ret_path);
-}
-
-static int nbdkit_start(struct nbd_source *source, char **ret_path)
+/* Of a file, or of a web server; of that also `ahead`. */
+static int nbdkit_start(struct nbd_source *source, bool ahead, char **ret_path)
 {
 	const bool http = is_http(source->text);
 	CLEANUP_FREE char *what = xasprintf("%s=%s", http ? "url" : "file", source->text);
-	const char *const argv[] = {
-		"nbdkit",      "--foreground",	       "--readonly", "--log=stderr",
-		"--threads=4", http ? "curl" : "file", what,	     http ? "timeout=30" : NULL,
-		NULL};
+	CLEANUP_FREE char *scratch = NULL;
+	const char *argv[NBDKIT_WORDS] = {"nbdkit", "--foreground", "--readonly", "--log=stderr",
+					  "--threads=4"};
+	struct server server = {.name = ahead ? "ahead" : "original",
+				.package = "nbdkit",
+				.argv = argv,
+				.needs_null = true,
+				.sockets = http ? CHILD_SOCKETS_INTERNET : CHILD_SOCKETS_NONE};
+	unsigned count = 5;
+	int r = ahead ? scratch_make(source, &scratch) : 0;
 
-	const struct server server = {.name = "original",
-				      .package = "nbdkit",
-				      .argv = argv,
-				      .needs_null = true,
-				      .sockets =
-					      http ? CHILD_SOCKETS_INTERNET : CHILD_SOCKETS_NONE};
-
+	if (r < 0)
+		return r;
+	server.scratch = scratch;
+	if (ahead)
+		argv[count++] = "--filter=cache";
+	argv[count++] = http ? "curl" : "file";
+	argv[count++] = what;
+	if (http)
+		argv[count++] = "timeout=30";
+	for (unsigned i = 0; ahead && i < ARRAY_SIZE(ahead_words); i++)
+		argv[count++] = ahead_words[i];
+	ASSERT(count < NBDKIT_WORDS);
 	return serve(source, &server, ret_path);
 }
 
@@ -488,32 +474,38 @@ static bool staging_wanted(struct nbd_source *source)
 	       nbd_stage_room(source, NULL) == 0;
 }
 
+/*
+ * Nothing is read ahead of what is raw: it is asked for in pieces that are large enough, each once.
+ * Where the format is not known it is, since most have one: what qemu-img looks at is there for
+ * qemu-nbd then, and only for a raw one nbdkit starts anew.
+ */
 static int plan_http(struct nbd_source *source, struct nbd_place *ret_place)
 {
+	const bool unknown = source->format[0] == '\0' && !source->ask.original;
+	const bool ahead = !is_raw(source) && child_sandbox_scratch();
 	CLEANUP_FREE char *original = NULL;
 	CLEANUP_FREE char *uri = NULL;
-	int r = nbdkit_start(source, &original);
+	int r;
 
+	if (!unknown && staging_wanted(source))
+		return plan_stream(source, ret_place);
+	r = nbdkit_start(source, ahead, &original);
 	if (r < 0)
 		return r;
 	uri = xasprintf("nbd+unix:///?socket=%s", original);
-	if (source->format[0] == '\0' && !source->ask.original)
+	if (unknown)
 		r = format_find(source, uri);
-	if (r == 0 && staging_wanted(source)) {
-		child_stop(&source->children[--source->child_count]);
-		return plan_stream(source, ret_place);
-	}
-	if (r == 0 && is_raw(source)) {
+	if (r < 0)
+		return r;
+	if (is_raw(source) && !ahead) {
 		ret_place->socket = xstrdup(original);
 		return 0;
 	}
-	if (r == 0 && child_sandbox_scratch()) {
-		child_stop(&source->children[--source->child_count]);
-		free(original);
-		original = NULL;
-		r = nbdkit_start_ahead(source, &original);
-	}
-	return r < 0 ? r : qemu_start(source, original, &ret_place->socket);
+	if (!is_raw(source) && !(unknown && staging_wanted(source)))
+		return qemu_start(source, original, &ret_place->socket);
+	child_stop(&source->children[--source->child_count]);
+	return is_raw(source) ? nbdkit_start(source, false, &ret_place->socket)
+			      : plan_stream(source, ret_place);
 }
 
 static int plan_file(struct nbd_source *source, struct nbd_place *ret_place)
@@ -524,7 +516,7 @@ static int plan_file(struct nbd_source *source, struct nbd_place *ret_place)
 		r = format_find(source, source->text);
 	if (r < 0)
 		return r;
-	return is_raw(source) ? nbdkit_start(source, &ret_place->socket)
+	return is_raw(source) ? nbdkit_start(source, false, &ret_place->socket)
 			      : qemu_start(source, NULL, &ret_place->socket);
 }
 

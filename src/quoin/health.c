@@ -2,7 +2,8 @@
 /*
  * quoin health: is everything well, and if not, what, where and what to do. Exits with 1 when
  * something is not, so that scripts can ask. With --watch it goes on: a screen is drawn every
- * second, and elsewhere all is printed again when the verdict or what is wrong changes.
+ * second, and elsewhere all is printed again when the verdict or what is wrong changes. With
+ * --format it says so in the words of EVE's protocol.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -129,12 +130,47 @@ static int watch(struct invocation *in)
 	return r < 0 ? fail(EXIT_REFUSED, "%s", err.text) : EXIT_DONE;
 }
 
+/* --- --format ------------------------------------------------------------------------------- */
+
+/* What EVE would be told, framed as on its socket. */
+static int frames(struct invocation *in)
+{
+	static const struct client_request request = {"GET", "/v1/eve/frames", NULL};
+	struct text text;
+	struct err err;
+
+	if (isatty(STDOUT_FILENO))
+		return fail(EXIT_REFUSED,
+			    "eve-binary is not for a terminal: send it to a file or a "
+			    "program");
+	if (client_send_for_text(&in->client, &request, &text, &err) < 0)
+		return fail(EXIT_REFUSED, "%s", err.text);
+	fwrite(text.data, 1, text.length, stdout);
+	text_fini(&text);
+	return EXIT_DONE;
+}
+
 int verb_health(struct invocation *in)
 {
 	static const struct client_request request = {"GET", "/v1/health", NULL};
+	const char *given = invocation_option(in, "format");
+	const char *format = given ? given : "table";
 	json_t *answer = NULL;
 	int status;
 
+	if (strncmp(format, "eve-", 4) == 0 && (in->json || invocation_option(in, "watch")))
+		return fail(EXIT_USAGE, "--format %s excludes --json and --watch", format);
+	if (strcmp(format, "eve-json") == 0)
+		return verb_eve_print(in);
+	if (strcmp(format, "eve-binary") == 0)
+		return frames(in);
+	if (strcmp(format, "json") == 0)
+		in->json = true;
+	else if (strcmp(format, "table") != 0)
+		return fail(EXIT_USAGE, "--format is table, json, eve-json or eve-binary, not %s",
+			    format);
+	else if (given && in->json)
+		return fail(EXIT_USAGE, "--format table excludes --json");
 	if (invocation_option(in, "watch"))
 		return watch(in);
 	status = words_send(in, &request, &answer);

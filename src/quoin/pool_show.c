@@ -110,8 +110,9 @@ static void space_print(const json_t *pool)
 	show_line("discarded", "%s, %s more to come", show_size(pool, "discarded_bytes", a),
 		  show_size(pool, "discarding_bytes", b));
 	trim_print(json_object_get(pool, "trim"));
-	show_line("holds", "%llu volumes, %llu snapshots", show_number(pool, "volumes"),
-		  show_number(pool, "snapshots"));
+	show_line("holds", "%llu volume%s, %llu snapshot%s", show_number(pool, "volumes"),
+		  show_number(pool, "volumes") == 1 ? "" : "s", show_number(pool, "snapshots"),
+		  show_number(pool, "snapshots") == 1 ? "" : "s");
 	show_line("memory", "%s on worker %llu", show_size(pool, "memory_bytes", a),
 		  show_number(pool, "worker"));
 	show_line("errors", "%llu read, %llu write, %llu check, %llu healed",

@@ -60,6 +60,7 @@ static const struct verb_option pool_status_options[] = {
 
 static const struct verb_option health_options[] = {
 	{"watch", NULL, "go on, and say when it changes, until it is ended"},
+	{"format", "FORMAT", "table, json, or what EVE is told: eve-json, eve-binary"},
 	{NULL, NULL, NULL},
 };
 

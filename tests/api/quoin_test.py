@@ -144,7 +144,7 @@ class DaemonTest(unittest.TestCase):
         try:
             connection.request('GET', path)
             answer = connection.getresponse()
-            return answer.status, answer.getheader('Content-Type'), answer.read().decode()
+            return answer.status, answer.getheader('Content-Type'), answer.read().decode(errors='replace')
         finally:
             connection.close()
 

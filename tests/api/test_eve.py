@@ -2,6 +2,7 @@
 """EVE is told: a controller that loses, mixes up, refuses, hangs and restarts; an agent on the
 socket; files. Made up here, from the protocol's description."""
 import http.server
+import io
 import json
 import os
 import random
@@ -15,11 +16,18 @@ import threading
 import time
 import unittest
 
-from quoin_test import BUILD, SOURCE, DaemonTest, main
+from quoin_test import BUILD, QUOIN, SOURCE, DaemonTest, main
 
 MIB = 1 << 20
 WAIT_S = 60
 DEVICE = '01234567-89ab-4def-8123-456789abcdef'
+
+
+class Frames(io.BytesIO):
+    """Bytes that are read as from a socket."""
+
+    def recv(self, length, _flags):
+        return self.read(length)
 
 
 class Controller:
@@ -394,6 +402,30 @@ class Eve(DaemonTest):
         self.wait(lambda: self.way('socket')['peers'] == 0)
         self.done('eve', 'set', 'socket=none')
         self.assertFalse(os.path.exists(self.path('eve.sock')))
+
+    @unittest.skipUnless(shutil.which('protoc'), 'protoc is not installed')
+    def test_printed(self):
+        """quoin health in EVE's words: the JSON and the binary say the same."""
+        uuid = self.mirror()
+        # Once the daemon has looked at the pool.
+        self.wait(lambda: uuid in self.done('health', '--format', 'eve-json').out)
+        printed = self.done('health', '--format', 'eve-json').json
+        self.assertEqual(set(printed), {'info', 'metrics', 'hardwarehealth'})
+        self.refused('health', '--format', 'eve', code=2, says='eve-binary')
+        for option in ('--json', '--watch'):
+            self.refused('health', '--format', 'eve-json', option, code=2, says='excludes')
+        data = subprocess.run([QUOIN, 'health', '--format', 'eve-binary', '--socket', self.socket],
+                              check=True, capture_output=True, timeout=120).stdout
+        frames = Frames(data)
+        found = [self.frame(frames) for _ in range(len(printed['info']) + 2)]
+        self.assertEqual(frames.read(), b'')
+        self.assertEqual([kind for kind, _ in found], [1] * len(printed['info']) + [2, 3])
+        text = ''.join(subprocess.run(
+            ['protoc', '-I', os.path.join(SOURCE, 'src/eve/proto'), '--decode=eve.ZInfoMsg',
+             'eve.proto'], input=message, check=True, capture_output=True).stdout.decode()
+                       for kind, message in found if kind == 1)
+        self.assertIn(uuid, text)
+        self.assertIn('tank', text)
 
     def test_a_socket_that_cannot_be(self):
         where = self.path('eve.sock')

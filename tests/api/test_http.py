@@ -229,6 +229,8 @@ class OpenApi(DaemonTest):
         self.ask('PATCH', '/v1/eve', {'directory': self.path('eve'), 'format': 'json'})
         self.ask('POST', '/v1/eve/send')
         self.ask('GET', '/v1/eve/messages')
+        self.assertEqual(self.plain('/v1/eve/frames')[:2], (200, 'application/octet-stream'))
+        self.seen.add(('GET', '/v1/eve/frames'))
         self.ask('PATCH', '/v1/eve', {'directory': None})
         self.ask('POST', '/v1/drives/test', {'path': a, 'test': 'short'})
         self.ask('GET', '/v1/pools/tank/history')

@@ -127,6 +127,8 @@ class Page(SceneTest):
         drawn = '[...document.querySelectorAll(".chart .line.two")].every(p => p.getAttribute("d"))'
         tab.wait(drawn)
         self.assertRegex(tab.run('document.querySelector(".plot .top").textContent'), r'^\d')
+        self.go(tab, '#/volume/tank/db', 'IOPS', 'Throughput', 'mean', 'p99')
+        tab.wait(drawn)
         self.go(tab, '#/volume/tank/web/front', '@monday', '@tuesday', 'Only here')
         self.go(tab, '#/events', 'volume.created', 'snapshot.created')
         tab.type('#with', 'monday')
@@ -226,19 +228,29 @@ class Page(SceneTest):
         self.assertNotIn('No pool yet', tab.text())
 
     def test_numbers(self):
-        """Quantiles of a histogram, and the text of Prometheus."""
+        """Quantiles of a histogram, rates out of counters, and how numbers are written."""
         self.start()
         tab = self.open()
         tab.wait_text('No pool yet')
         values = tab.run('''import('./store.js').then(m => [
-          m.quantile([{le: 1, count: 0}, {le: 2, count: 10}, {le: 4, count: 10}], 0.5),
-          m.quantile([{le: 1, count: 50}, {le: 2, count: 99}, {le: 4, count: 100}], 0.99),
-          m.quantile([{le: 1, count: 0}, {le: Infinity, count: 5}], 0.5),
-          Number.isNaN(m.quantile([{le: 1, count: 0}], 0.5)),
-          m.metricsParse('# HELP a x\\na{b="c\\\\"d\\\\\\\\",e="f"} 1.5\\na{b="",e="n"} 2\\ng 3\\n')
-            .get('a')[0]])''')
-        self.assertEqual(values, [1.5, 2, 1, True, {'labels': {'b': 'c"d\\', 'e': 'f'},
-                                                    'value': 1.5}])
+          m.quantile([0, 10, 0], 0.5), m.quantile([50, 49, 1], 0.99), m.quantile([0, 5], 0.5),
+          Number.isNaN(m.quantile([0, 0], 0.5))])''')
+        self.assertEqual(values, [1.5e-6, 2e-6, 1e-6, True])
+        # Two answers of /v1/top, between which the counters of a bucket wrapped.
+        sample = tab.run('''import('./store.js').then(m => {
+          const kind = n => ({requests: n, bytes: 4096 * n, ns: 3000 * n});
+          const top = (n, ms, latency) => m.topTake({daemon: {verb_running: false}, pools: [],
+            volumes: [{name: 'x/v', age_ms: 500, io: {reads: kind(n), writes: kind(2 * n),
+              others: kind(0), latency}}]}, ms);
+          top(0, 10500, [7, 4294967295, 3]);
+          top(100, 12500, [7, 99, 203]);
+          return m.state.series.get('volume/x/v').samples[0];
+        })''')
+        self.assertEqual(sample['ms'], 12000)
+        self.assertEqual((sample['reads'], sample['writes'], sample['readBytes']),
+                         (50, 100, 50 * 4096))
+        self.assertAlmostEqual(sample['mean'], 3e-6)
+        self.assertEqual((sample['p50'], sample['p99']), (2e-6, 2e-6))
         for value, words in (('bytes(1023)', '1023 B'), ('bytes(1536)', '1.5 KiB'),
                              ('bytes(2 ** 40)', '1 TiB'), ('latency(0.00012)', '120 µs'),
                              ('latency(0.0123)', '12.3 ms'), ('duration(90061)', '1 d 1 h'),

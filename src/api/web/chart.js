@@ -42,12 +42,6 @@ function linePath(samples, key, now, top) {
   return path;
 }
 
-function areaPath(samples, key, now, top) {
-  const line = linePath(samples, key, now, top);
-  if (!line || samples.some(sample => !Number.isFinite(sample[key]))) return '';
-  return `${line.replace('h.1', '')}V${HEIGHT}H${xOf(samples[0].ms, now).toFixed(1)}Z`;
-}
-
 function nearest(samples, now) {
   const ms = now - SPAN_MS * (1 - pointer.at);
   return samples.reduce((best, sample) =>
@@ -95,8 +89,6 @@ export function chart(what) {
       s('svg', {viewBox: `0 0 ${WIDTH} ${HEIGHT}`, preserveAspectRatio: 'none', role: 'img',
         'aria-label': `${what.title}: ${said}`},
       grid(now, sample),
-      lines.length === 1 ? s('path', {class: `area ${lines[0].tone}`,
-        d: areaPath(shown, lines[0].key, now, top)}) : null,
       lines.map(line => s('path', {class: `line ${line.tone}`,
         d: linePath(shown, line.key, now, top)}))),
       h('span', {class: 'top'}, format(top)), h('span', {class: 'half'}, format(top / 2)),

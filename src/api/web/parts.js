@@ -149,8 +149,8 @@ export function charts(key, isPool) {
       lines: [{key: 'readBytes', label: 'read', tone: 'one'},
         {key: 'writeBytes', label: 'write', tone: 'two'}]}),
     chart({id: `${key}:latency`, title: 'Latency', samples, least: 1e-4, format: latencyOf,
-      lines: isPool ? [{key: 'p50', label: 'p50', tone: 'one'}, {key: 'p99', label: 'p99', tone: 'two'}] :
-        [{key: 'mean', label: 'mean', tone: 'one'}]}));
+      lines: [isPool ? {key: 'p50', label: 'p50', tone: 'one'} : {key: 'mean', label: 'mean', tone: 'one'},
+        {key: 'p99', label: 'p99', tone: 'two'}]}));
 }
 
 

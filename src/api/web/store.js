@@ -68,61 +68,37 @@ const post = async (path, body) => (await ask('POST', path, body)).json();
 
 // --- Numbers over time ---------------------------------------------------------------------------
 
-const LABEL = /([a-z_]+)="((?:[^"\\]|\\.)*)"/g;
-const SAMPLE = /^([a-z_0-9]+)(?:\{(.*)\})? (\S+)$/;
+// How many requests a bucket had between two looks: its counters wrap. Bucket i has those below 2^i
+// microseconds, the last one all that are slower.
+const grown = (now, before) => now.map((count, i) => (count - before[i]) >>> 0);
 
-// The text of Prometheus: name -> [{labels, value}].
-export function metricsParse(text) {
-  const all = new Map();
-  for (const line of text.split('\n')) {
-    const match = line[0] === '#' ? null : SAMPLE.exec(line);
-    if (!match) continue;
-    const labels = {};
-    for (const [, key, value] of (match[2] || '').matchAll(LABEL))
-      labels[key] = value.replace(/\\(.)/g, (_, c) => (c === 'n' ? '\n' : c));
-    if (!all.has(match[1])) all.set(match[1], []);
-    all.get(match[1]).push({labels, value: match[3] === '+Inf' ? Infinity : Number(match[3])});
-  }
-  return all;
-}
-
-// The time below which a share of the requests between two looks were, within its bucket in
-// proportion: the buckets double, so this is right to a factor of two at worst.
-export function quantile(buckets, share) {
-  const total = buckets.length ? buckets[buckets.length - 1].count : 0;
+// The time in seconds below which a share of them were, within its bucket in proportion: the buckets
+// double, so this is right to a factor of two at worst.
+export function quantile(counts, share) {
+  const total = counts.reduce((all, count) => all + count, 0);
   let below = 0;
-  if (total === 0) return NaN;
-  for (const {le, count} of buckets) {
-    if (count >= share * total && count > below) {
-      if (le === Infinity) return buckets[buckets.length - 2].le;
-      return le / 2 + le / 2 * (share * total - below) / (count - below);
+  for (const [i, count] of counts.entries()) {
+    if (count > 0 && below + count >= share * total) {
+      const part = i === counts.length - 1 ? 0 : (share * total - below) / count;
+      return 2 ** i * (1 + part) / 2e6;
     }
-    below = count;
+    below += count;
   }
   return NaN;
-}
-
-function bucketsOf(now, before) {
-  return [...now.buckets].sort((a, b) => a[0] - b[0])
-    .map(([le, count]) => ({le, count: count - (before.buckets.get(le) || 0)}));
 }
 
 // Counters of an object at two moments become one sample of rates.
 function sampleMake(now, before) {
   const dt = (now.ms - before.ms) / 1000;
-  const delta = key => Math.max(0, (now[key] || 0) - (before[key] || 0));
+  const delta = key => Math.max(0, now[key] - before[key]);
   const requests = delta('reads') + delta('writes');
-  const sample = {
+  const latency = grown(now.latency, before.latency);
+  return {
     ms: now.ms, reads: delta('reads') / dt, writes: delta('writes') / dt,
     readBytes: delta('readBytes') / dt, writeBytes: delta('writeBytes') / dt,
     mean: requests > 0 ? (delta('readS') + delta('writeS')) / requests : NaN,
+    p50: quantile(latency, 0.5), p99: quantile(latency, 0.99),
   };
-  if (now.buckets) {
-    const buckets = bucketsOf(now, before);
-    sample.p50 = quantile(buckets, 0.5);
-    sample.p99 = quantile(buckets, 0.99);
-  }
-  return sample;
 }
 
 function seriesAdd(key, now) {
@@ -132,68 +108,40 @@ function seriesAdd(key, now) {
   // The daemon looks every two seconds: less than half of that is the same look.
   if (last && now.ms - last.ms < 900) return;
   // Counters begin anew with an import.
-  const again = last && ['reads', 'writes'].some(k => (now[k] || 0) < (last[k] || 0));
+  const again = last && ['reads', 'writes'].some(k => now[k] < last[k]);
   if (last && !again) series.samples.push(sampleMake(now, last));
   if (series.samples.length > SAMPLES) series.samples.shift();
   series.last = now;
 }
 
-const KINDS = ['read', 'write']; // others (flushes, discards) are not drawn
-
-// Puts the samples of a family into their objects' counters, as read + suffix, write + suffix.
-function gather(of, metrics, family, suffix) {
-  for (const {labels, value} of metrics.get(family) || [])
-    if (KINDS.includes(labels.kind)) of(labels)[labels.kind + suffix] = value;
+// Others than reads and writes (flushes, discards) are in the latency of volumes alone.
+function countersOf({io}, ms) {
+  return {
+    ms, reads: io.reads.requests, writes: io.writes.requests,
+    readBytes: io.reads.bytes, writeBytes: io.writes.bytes,
+    readS: io.reads.ns / 1e9, writeS: io.writes.ns / 1e9, latency: io.latency,
+  };
 }
 
-function volumesRead(metrics, lookOf) {
-  const all = new Map();
-  const of = labels => {
-    const key = `volume/${labels.pool}/${labels.volume}`;
-    if (!all.has(key)) all.set(key, {ms: lookOf(labels.pool)});
-    return all.get(key);
-  };
-  gather(of, metrics, 'quoin_volume_requests_total', 's');
-  gather(of, metrics, 'quoin_volume_request_bytes_total', 'Bytes');
-  gather(of, metrics, 'quoin_volume_request_seconds_total', 'S');
-  return all;
-}
-
-function poolsRead(metrics, lookOf) {
-  const duration = 'quoin_pool_request_duration_seconds';
-  const all = new Map();
-  const of = labels => {
-    const key = `pool/${labels.pool}`;
-    if (!all.has(key)) all.set(key, {ms: lookOf(labels.pool), buckets: new Map()});
-    return all.get(key);
-  };
-  gather(of, metrics, `${duration}_count`, 's');
-  gather(of, metrics, `${duration}_sum`, 'S');
-  gather(of, metrics, 'quoin_pool_request_bytes_total', 'Bytes');
-  for (const {labels, value} of metrics.get(`${duration}_bucket`) || []) {
-    const le = labels.le === '+Inf' ? Infinity : Number(labels.le);
-    const buckets = of(labels).buckets;
-    if (KINDS.includes(labels.kind)) buckets.set(le, (buckets.get(le) || 0) + value);
+// GET /v1/top: counters of pools and volumes, with the age of the daemon's look at each.
+export function topTake(top, ms) {
+  const now = new Set();
+  for (const [kind, list] of [['pool', top.pools], ['volume', top.volumes]]) {
+    for (const object of list) {
+      if (object.age_ms === null) continue; // it is not imported
+      now.add(`${kind}/${object.name}`);
+      seriesAdd(`${kind}/${object.name}`, countersOf(object, ms - object.age_ms));
+    }
   }
-  return all;
-}
-
-export function metricsTake(text, ms) {
-  const metrics = metricsParse(text);
-  const ages = new Map((metrics.get('quoin_pool_age_seconds') || [])
-    .map(({labels, value}) => [labels.pool, value]));
-  const lookOf = pool => ms - 1000 * (ages.get(pool) || 0);
-  const now = new Map([...poolsRead(metrics, lookOf), ...volumesRead(metrics, lookOf)]);
-  for (const [key, counters] of now) seriesAdd(key, counters);
   for (const key of state.series.keys()) if (!now.has(key)) state.series.delete(key);
-  state.verbRunning = metrics.get('quoin_verb_running')?.[0]?.value === 1;
+  state.verbRunning = top.daemon.verb_running;
 }
 
 // --- Questions ------------------------------------------------------------------------------------
 
-async function metricsAsk() {
-  const text = await (await ask('GET', 'metrics')).text();
-  metricsTake(text, Date.now());
+async function topAsk() {
+  const text = await (await ask('GET', 'v1/top')).text();
+  topTake(JSON.parse(text), Date.now());
   return text.length > LARGE_BYTES ? 5 * QUICK_MS : QUICK_MS;
 }
 
@@ -262,5 +210,5 @@ export function start(changed) {
     changed();
     setTimeout(loop, state.locked ? 300 : wait, question);
   };
-  for (const question of [metricsAsk, healthAsk, slowAsk, drivesAsk]) loop(question);
+  for (const question of [topAsk, healthAsk, slowAsk, drivesAsk]) loop(question);
 }

@@ -64,6 +64,36 @@ static void words_and_numbers(void **state)
 	text_fini(&t);
 }
 
+/* What there is stays, little or of several large pages; what fits moves nothing. */
+static void reserves(void **state)
+{
+	const size_t large = 3 << 20;
+	const char *data;
+	struct text t;
+
+	text_init(&t);
+	text_reserve(&t, 100);
+	data = t.data;
+	assert_true(t.capacity > 100);
+	text_word(&t, "first");
+	text_reserve(&t, 0);
+	assert_ptr_equal(t.data, data);
+	text_reserve(&t, large);
+	assert_string_equal(t.data, "first");
+	data = t.data;
+	text_reserve(&t, large);
+	for (size_t i = 0; i < large / 8; i++)
+		text_append(&t, "8 bytes,", 8);
+	assert_ptr_equal(t.data, data);
+	assert_int_equal(t.length, 5 + large);
+	assert_memory_equal(t.data, "first8 bytes,8 b", 16);
+	assert_string_equal(t.data + t.length - 9, ",8 bytes,");
+	text_reserve(&t, large);
+	assert_memory_equal(t.data, "first8 bytes,8 b", 16);
+	assert_string_equal(t.data + t.length - 9, ",8 bytes,");
+	text_fini(&t);
+}
+
 static void detach_gives_away(void **state)
 {
 	struct text t;
@@ -108,6 +138,7 @@ int main(void)
 		cmocka_unit_test(grows),
 		cmocka_unit_test(prints_of_any_length),
 		cmocka_unit_test(words_and_numbers),
+		cmocka_unit_test(reserves),
 		cmocka_unit_test(detach_gives_away),
 		cmocka_unit_test(allocators),
 	};

@@ -65,8 +65,9 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-	static const char *const names[] = {"a.img",	  "b.img",	"a.img.json", "a.img.hang",
-					    "b.img.json", "a.img.nvme", "smartctl",   "events.log"};
+	static const char *const names[] = {"a.img",	  "b.img",	"a.img.json",
+					    "a.img.hang", "b.img.json", "a.img.nvme",
+					    "a.img.wwid", "smartctl",	"events.log"};
 	struct fixture *f = *state;
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
@@ -347,6 +348,44 @@ static void recorded_self_tests_and_errors(void **state)
 	unlinkat(f->fd, "a.img.test", 0);
 }
 
+/* Its name in the world, by whichever of its identifiers the kernel took. */
+static void nvme_names(void **state)
+{
+	static const struct {
+		const char *line, *wwn;
+	} cases[] = {
+		{"eui.0025385b71b00123\n", "eui.0025385b71b00123"},
+		{"eui.36344730526000710025384500000001\n", "eui.36344730526000710025384500000001"},
+		{"uuid.6e5d8bb0-2b54-4d0c-9d0c-1d0a5a6a7b8c\n",
+		 "uuid.6e5d8bb0-2b54-4d0c-9d0c-1d0a5a6a7b8c"},
+		/* Of model and serial: 47 characters fit, 48 do not. */
+		{"nvme.144d-53344e4a4e583052-53616d73756e67205353\n",
+		 "nvme.144d-53344e4a4e583052-53616d73756e67205353"},
+		{"nvme.144d-53344e4a4e583052-53616d73756e672053534\n", ""},
+		{"eui.0025\x1b[2J\n", "eui.0025 [2J"},
+		{"eui.0025385b71b00123", ""},
+		{"\n", ""},
+		{"", ""},
+	};
+	static uint8_t pages[SMART_NVME_IDENTIFY_BYTES + SMART_NVME_HEALTH_BYTES +
+			     SMART_NVME_SELF_TEST_BYTES];
+	struct fixture *f = *state;
+	const struct smart_source source = {.recorded = f->directory};
+	const int fd = openat(f->fd, "a.img.nvme", O_WRONLY | O_CREAT, 0600);
+	struct smart_report report;
+	struct err err;
+
+	assert_int_equal(write(fd, pages, sizeof(pages)), sizeof(pages));
+	close(fd);
+	assert_int_equal(smart_read(&source, f->names[0].path, &report, &err), 0);
+	assert_string_equal(report.wwn, "");
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		put(f, "a.img.wwid", cases[i].line);
+		assert_int_equal(smart_read(&source, f->names[0].path, &report, &err), 0);
+		assert_string_equal(report.wwn, cases[i].wwn);
+	}
+}
+
 /* --- smartctl ------------------------------------------------------------------------------------
  */
 
@@ -426,6 +465,7 @@ int main(void)
 		CASE(no_permission_to_ask_an_nvme_drive),
 		CASE(no_nvme_drive_at_all),
 		CASE(recorded_self_tests_and_errors),
+		CASE(nvme_names),
 		CASE(smartctl_answers),
 		CASE(smartctl_is_missing),
 		CASE(smartctl_says_no),

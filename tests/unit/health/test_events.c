@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -428,6 +429,27 @@ static void waiting_ends(void **state)
 	health_events_wait(f->events, 1, &stop, 1);
 }
 
+/* Thousands are kept: an event has room for long words, and most are short. */
+static void memory(void **state)
+{
+	struct fixture *f = *state;
+	const struct mallinfo2 before = mallinfo2();
+	struct mallinfo2 after;
+	char object[32];
+
+	open_it(f);
+	for (unsigned i = 0; i < HEALTH_EVENTS_KEPT; i++) {
+		snprintf(object, sizeof(object), "tank/vm%u", i);
+		health_events_add(f->events, HEALTH_VOLUME_CREATED, object, "made, of 10 GiB");
+	}
+	health_events_flush(f->events);
+	after = mallinfo2();
+	assert_int_equal(read_all(f, 0), HEALTH_EVENTS_KEPT);
+	assert_string_equal(f->found[HEALTH_EVENTS_KEPT - 1].object, object);
+	/* Sanitizers say 0. */
+	assert_true(after.uordblks + after.hblkhd - before.uordblks - before.hblkhd < 512 * KiB);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -445,6 +467,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(filters, setup, teardown),
 		cmocka_unit_test_setup_teardown(many_threads, setup, teardown),
 		cmocka_unit_test_setup_teardown(waiting_ends, setup, teardown),
+		cmocka_unit_test_setup_teardown(memory, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

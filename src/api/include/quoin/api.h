@@ -85,10 +85,11 @@ struct api_stream {
 
 struct api_reply {
 	unsigned status;
-	json_t *json;		   /* a reference of the caller's; NULL = no body, or text */
-	char *text;		   /* the caller's to free; NULL = none */
-	size_t text_length;	   /* of the text */
-	bool text_is_json;	   /* else it is plain */
+	json_t *json;	    /* a reference of the caller's; NULL = no body, or text */
+	char *text;	    /* the caller's to free; NULL = none */
+	size_t text_length; /* of the text */
+	bool text_is_json;  /* else it is plain, or */
+	bool text_is_bytes;
 	struct api_stream *stream; /* in place of the text; the caller's to free */
 	const char *allow;	   /* with 405: the methods of this path; static */
 };

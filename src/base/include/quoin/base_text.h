@@ -14,6 +14,10 @@ struct text {
 void text_init(struct text *t);
 void text_fini(struct text *t);
 
+/* Room for so many bytes more at once. Megabytes of it are in large pages, where the kernel has
+ * them. */
+void text_reserve(struct text *t, size_t bytes);
+
 /* Aborts when memory is exhausted: control path only. */
 void text_append(struct text *t, const char *bytes, size_t length);
 void text_word(struct text *t, const char *word);

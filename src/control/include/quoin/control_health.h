@@ -47,7 +47,7 @@ struct control_deploy_health {
 };
 
 struct control_pool_health {
-	struct control_pool_info info;
+	struct control_pool_info info; /* the first, and `io` the next: see board.c */
 	struct control_io io;
 	uint64_t age_ms;	/* of the look; UINT64_MAX: it is not imported */
 	bool timed_out;		/* there should be a newer one */

@@ -73,4 +73,8 @@ const char *eve_way_word(enum eve_way way);
  */
 json_t *eve_messages(struct eve *eve);
 
+/* The same in binary, each in a frame as on the socket. */
+struct text;
+void eve_frames(struct eve *eve, struct text *ret_frames);
+
 #endif

@@ -30,8 +30,9 @@ struct health_drives_params {
 	/*
 	 * For tests: the directory of recorded answers, of which NAME.json is smartctl's, NAME.nvme
 	 * the NVMe pages one after the other (Identify, health, self-test, and entries of the error
-	 * log or none), and NAME.hang a drive that does not answer while it is there. What is asked
-	 * of it as a self-test goes to NAME.test. NULL: drives are asked.
+	 * log or none), NAME.wwid beside them the kernel's line on the namespace, and NAME.hang a
+	 * drive that does not answer while it is there. What is asked of it as a self-test goes to
+	 * NAME.test. NULL: drives are asked.
 	 */
 	const char *recorded;
 	const char *smartctl;		/* NULL: the one in PATH */
