@@ -13,7 +13,7 @@ disk_attach() { # NAME SIZE [OPTION]: the next namespace
 	options+=(-drive "if=none,id=$1,format=raw,file=$work/$1.raw,discard=unmap,cache=unsafe"
 		-device "nvme-ns,bus=disks,drive=$1${3:+,$3}")
 }
-disk_attach one 64M uuid=6e5d8bb0-2b54-4d0c-9d0c-1d0a5a6a7b8c
+disk_attach one 64M
 disk_attach two 16M
 disk_attach ext4 512M
 disk_attach large 16M logical_block_size=4096,physical_block_size=4096
