@@ -16,7 +16,7 @@
 
 #define START_ATTEMPTS 1500
 #define START_PAUSE_US 10000
-#define STOP_ATTEMPTS 12000
+#define STOP_ATTEMPTS 2000
 
 /* --- Finding, making ---------------------------------------------------------------------- */
 
