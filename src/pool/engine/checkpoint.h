@@ -53,8 +53,10 @@ struct checkpointer {
 	uint64_t records_last, ns_last;
 	uint64_t data_free; /* slots, after the last one */
 
+	uint64_t meta_wanted; /* segments.c: slots of metadata, at a time, by this checkpoint so far
+			       */
+
 	/* meta_room.c: pages of all maps; as of which freezes, commits and cuts, and volumes. */
-	uint64_t meta_wanted; /* slots, at a time, by this checkpoint so far, or the last one */
 	uint64_t maps_pages[NODE_LEVELS_MAX + 1]; /* that all maps can have, from the leaves up */
 	unsigned maps_levels;
 	uint64_t maps_seen;
@@ -103,6 +105,11 @@ MUST_CHECK int checkpoint_space(struct checkpointer *c, uint64_t meta);
 
 /* [fiber] Then, as the last thing before that table: chunks are rare, and empty segments go. */
 void checkpoint_space_return(struct checkpointer *c);
+
+static inline uint64_t chunk_slots(const struct pool *pool)
+{
+	return UINT64_C(1) << (pool->super.chunk_shift - PAGE_SHIFT);
+}
 
 /* Slots that metadata could have of data segments that are empty, and not needed soon. */
 uint64_t segments_for_meta(const struct pool *pool, const struct space_sums *sums);

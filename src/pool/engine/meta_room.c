@@ -162,8 +162,7 @@ uint64_t meta_kept(const struct pool *pool)
 /* What metadata has less when data takes a chunk of each drive of its widest group. */
 static uint64_t chunk_lost(const struct pool *pool, const struct space_sums *sums)
 {
-	return ((uint64_t)sums->group_width << (pool->super.chunk_shift - PAGE_SHIFT)) /
-	       SPACE_COPIES_META;
+	return sums->group_width * chunk_slots(pool) / SPACE_COPIES_META;
 }
 
 bool meta_fits_without_chunk(const struct pool *pool)
@@ -185,9 +184,7 @@ uint64_t meta_leaves_data(const struct pool *pool)
 	space_sums(pool->space, &sums);
 	room = room_now(&sums, true);
 	rest = (META_KEEP_WRITES + 1) * unit(pool, &sums);
-	return room < rest ? 0
-			   : (room - rest) / chunk_lost(pool, &sums)
-				     << (pool->super.chunk_shift - PAGE_SHIFT);
+	return room < rest ? 0 : (room - rest) / chunk_lost(pool, &sums) * chunk_slots(pool);
 }
 
 /* After a snapshot its volume's records are merged in one pass more. */

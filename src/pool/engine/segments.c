@@ -22,11 +22,6 @@
 #define RETIRED_MOST 16	 /* by one checkpoint */
 #define BEGUN_MOST 2 /* segments that are handed out from, and one that a run of slots ends in */
 
-static uint64_t chunk_slots(const struct pool *pool)
-{
-	return UINT64_C(1) << (pool->super.chunk_shift - PAGE_SHIFT);
-}
-
 /* Free slots that data has at the beginning of a generation. */
 static uint64_t data_wanted(const struct pool *pool)
 {

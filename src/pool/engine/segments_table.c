@@ -120,9 +120,7 @@ struct reader {
 	struct writer *w;
 };
 
-/* Leaves are kept by pointer, but for those of segments that went; inner pages are all written
- * anew.
- */
+/* Leaves are kept by pointer, unless their segments went; inner pages are all written anew. */
 static int old_leaf(struct map_walk *walk, const struct page_ref *ref)
 {
 	struct writer *w = container_of(walk, struct reader, walk)->w;
