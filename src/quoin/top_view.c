@@ -21,15 +21,22 @@ static double grown(const json_t *before, const json_t *now, const char *key)
 	return (double)(b >= a ? b - a : b);
 }
 
-static const json_t *named(const json_t *array, const char *name)
+/*
+ * Objects come in the same order each time, but for a few that came or went: the search begins at
+ * `*hint`, behind the one found before.
+ */
+static const json_t *named(const json_t *array, const char *name, size_t *hint)
 {
-	size_t i;
-	const json_t *found;
+	const size_t count = json_array_size(array);
 
-	json_array_foreach(array, i, found)
-	{
-		if (strcmp(show_text(found, "name"), name) == 0)
+	for (size_t i = 0; i < count; i++) {
+		const size_t at = (*hint + i) % count;
+		const json_t *found = json_array_get(array, at);
+
+		if (strcmp(show_text(found, "name"), name) == 0) {
+			*hint = at + 1;
 			return found;
+		}
 	}
 	return NULL;
 }
@@ -118,12 +125,11 @@ static const char *state_of(const json_t *object, const char *kind)
 	return show_truth(object, "connected") ? "connected" : "alone";
 }
 
-static void row_make(struct top_row *row, const json_t *before, const json_t *now,
-		     const json_t *object, const char *kind)
+/* `was` is what it was `seconds` before, or NULL. */
+static void row_make(struct top_row *row, const char *kind, const json_t *was, const json_t *object,
+		     double seconds)
 {
 	const json_t *io = json_object_get(object, "io");
-	const json_t *was = named(json_object_get(before, kind), show_text(object, "name"));
-	const double seconds = was ? taken_at(now, object) - taken_at(before, was) : 0;
 
 	*row = (struct top_row){.name = show_text(object, "name"),
 				.state = state_of(object, kind),
@@ -163,13 +169,21 @@ static int by_order(const void *a, const void *b, void *arg)
 static void rows_make(struct top_rows *rows, const json_t *before, const json_t *now,
 		      const char *kind, enum top_order order)
 {
+	const json_t *all_before = json_object_get(before, kind);
 	const json_t *all = json_object_get(now, kind);
+	size_t hint = 0;
 	size_t i;
 	const json_t *object;
 
 	rows->count = json_array_size(all);
 	rows->rows = xcalloc(rows->count + 1, sizeof(*rows->rows));
-	json_array_foreach(all, i, object) row_make(&rows->rows[i], before, now, object, kind);
+	json_array_foreach(all, i, object)
+	{
+		const json_t *was = named(all_before, show_text(object, "name"), &hint);
+		const double seconds = was ? taken_at(now, object) - taken_at(before, was) : 0;
+
+		row_make(&rows->rows[i], kind, was, object, seconds);
+	}
 	qsort_r(rows->rows, rows->count, sizeof(*rows->rows), by_order, &order);
 }
 
