@@ -135,8 +135,11 @@ static void row_make(struct top_row *row, const char *kind, const json_t *was, c
 				.state = state_of(object, kind),
 				.in_flight = show_number(io ? io : object, "in_flight"),
 				.json = object};
-	/* The daemon looks at a pool now and then: without a new look there is no rate. */
-	if (seconds <= 0)
+	/*
+	 * The daemon looks at a pool now and then: without a new look there is no rate. Nor is
+	 * there one of a volume that never had a request.
+	 */
+	if (seconds <= 0 || json_is_null(io))
 		return;
 	if (io)
 		rate_take(row, was, object, seconds);

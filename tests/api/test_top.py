@@ -91,11 +91,12 @@ class Top(DaemonTest):
     def test_counts(self):
         self.done('target', 'create', 'put', '--listen', self.path('put.sock'), 'tank/v')
         before = self.top()
+        self.assertIsNone(before['volumes'][0]['io'])
         self.put()
         end = time.monotonic() + WAIT_S
         while time.monotonic() < end:
             after = self.top()
-            writes = after['volumes'][0]['io']['writes']
+            writes = (after['volumes'][0]['io'] or {}).get('writes', {'bytes': 0})
             if writes['bytes'] >= 4 * MIB:
                 break
             time.sleep(0.1)

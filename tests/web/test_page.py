@@ -251,6 +251,17 @@ class Page(SceneTest):
                          (50, 100, 50 * 4096))
         self.assertAlmostEqual(sample['mean'], 3e-6)
         self.assertEqual((sample['p50'], sample['p99']), (2e-6, 2e-6))
+        # No request since the import, and then some.
+        sample = tab.run('''import('./store.js').then(m => {
+          const kind = n => ({requests: n, bytes: 4096 * n, ns: 3000 * n});
+          const top = (io, ms) => m.topTake({daemon: {verb_running: false}, pools: [],
+            volumes: [{name: 'x/w', age_ms: 500, io}]}, ms);
+          top(null, 10500);
+          top(null, 12500);
+          top({reads: kind(10), writes: kind(0), others: kind(0), latency: [0, 10]}, 14500);
+          return m.state.series.get('volume/x/w').samples.map(s => [s.reads, s.p50]);
+        })''')
+        self.assertEqual(sample, [[0, None], [5, 1e-6]])
         for value, words in (('bytes(1023)', '1023 B'), ('bytes(1536)', '1.5 KiB'),
                              ('bytes(2 ** 40)', '1 TiB'), ('latency(0.00012)', '120 µs'),
                              ('latency(0.0123)', '12.3 ms'), ('duration(90061)', '1 d 1 h'),

@@ -70,7 +70,7 @@ const post = async (path, body) => (await ask('POST', path, body)).json();
 
 // How many requests a bucket had between two looks: its counters wrap. Bucket i has those below 2^i
 // microseconds, the last one all that are slower.
-const grown = (now, before) => now.map((count, i) => (count - before[i]) >>> 0);
+const grown = (now, before) => now.map((count, i) => (count - (before[i] || 0)) >>> 0);
 
 // The time in seconds below which a share of them were, within its bucket in proportion: the buckets
 // double, so this is right to a factor of two at worst.
@@ -114,8 +114,14 @@ function seriesAdd(key, now) {
   series.last = now;
 }
 
+// Of a volume that had no request since the import.
+const NOTHING = {
+  reads: {requests: 0, bytes: 0, ns: 0}, writes: {requests: 0, bytes: 0, ns: 0}, latency: [],
+};
+
 // Others than reads and writes (flushes, discards) are in the latency of volumes alone.
 function countersOf({io}, ms) {
+  io = io || NOTHING;
   return {
     ms, reads: io.reads.requests, writes: io.writes.requests,
     readBytes: io.reads.bytes, writeBytes: io.writes.bytes,
