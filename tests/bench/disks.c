@@ -216,9 +216,9 @@ int disks_make(struct versus *v)
 	const struct versus_options *o = &v->options;
 	int error;
 
-	snprintf(v->raw, sizeof(v->raw), "%.250s/quoin-bench-%d.raw", o->dir, (int)getpid());
-	snprintf(v->pool, sizeof(v->pool), "%.250s/quoin-bench-%d.pool", o->dir, (int)getpid());
-	snprintf(v->qcow2, sizeof(v->qcow2), "%.250s/quoin-bench-%d.qcow2", o->dir, (int)getpid());
+	snprintf(v->raw, sizeof(v->raw), "%s/raw", v->work);
+	snprintf(v->pool, sizeof(v->pool), "%s/pool", v->work);
+	snprintf(v->qcow2, sizeof(v->qcow2), "%s/qcow2", v->work);
 	error = write_file(v->raw, o->size_bytes);
 	if (!error)
 		error = write_file(v->pool, o->pool_bytes);
@@ -238,7 +238,4 @@ void disks_remove(struct versus *v)
 	for (unsigned i = 0; i < VERSUS_COUNT; i++)
 		disk_close(v, (enum versus_who)i);
 	daemon_fini(&v->daemon);
-	unlink(v->raw);
-	unlink(v->pool);
-	unlink(v->qcow2);
 }

@@ -15,6 +15,7 @@
 
 #include "bench.h"
 #include "versus.h"
+#include "work.h"
 
 #define FILE_SIZE (1 * GiB)
 #define FILE_SIZE_QUICK (256 * MiB)
@@ -51,8 +52,8 @@ struct context {
 	struct daemon daemon;
 	struct bench_host bench;
 	const char *dir;
-	const char *at;	      /* NULL: a daemon of our own is measured */
-	char fresh_file[300]; /* "" = none */
+	const char *at; /* NULL: a daemon of our own is measured */
+	char work[BENCH_WORK_MAX];
 };
 
 /* --- CPUs --------------------------------------------------------------------------------- */
@@ -95,11 +96,11 @@ static int make_file(struct context *c, char *spec, size_t size)
 	const uint64_t bytes = c->options.quick ? FILE_SIZE_QUICK : FILE_SIZE;
 	CLEANUP_FREE uint8_t *chunk = malloc(MiB);
 	CLEANUP_FD int fd = -1;
+	char path[BENCH_WORK_MAX + 8];
 	struct random random;
 
-	snprintf(c->fresh_file, sizeof(c->fresh_file), "%.250s/quoin-bench-%d.img", c->dir,
-		 (int)getpid());
-	fd = open(c->fresh_file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	snprintf(path, sizeof(path), "%s/fresh", c->work);
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (fd < 0 || !chunk)
 		return fd < 0 ? -errno : -ENOMEM;
 	random_init(&random, 7);
@@ -110,7 +111,7 @@ static int make_file(struct context *c, char *spec, size_t size)
 	}
 	if (fsync(fd) < 0)
 		return -errno;
-	snprintf(spec, size, "file:%s", c->fresh_file);
+	snprintf(spec, size, "file:%s", path);
 	return 0;
 }
 
@@ -466,9 +467,9 @@ int main(int argc, char **argv)
 		fputs(usage_text, stderr);
 		return 2;
 	}
-	error = run(c);
-	if (c->fresh_file[0])
-		unlink(c->fresh_file);
+	error = c->at ? 0 : bench_work_begin(c->dir, c->work);
+	if (!error)
+		error = run(c);
 	if (error)
 		fprintf(stderr, "quoin-bench: stopped: %s\n", strerror(-error));
 	free(c);

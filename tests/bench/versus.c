@@ -369,7 +369,9 @@ int versus_main(int argc, char **argv)
 	if (v->options.pool_bytes == 0)
 		v->options.pool_bytes = 2 * v->options.size_bytes;
 	bench_choose_cpus(&v->options.client_cpu, &v->options.worker_cpu);
-	error = disks_make(v);
+	error = bench_work_begin(v->options.dir, v->work);
+	if (!error)
+		error = disks_make(v);
 	if (!error)
 		error = run_suite(v);
 	if (error)

@@ -13,9 +13,10 @@
 
 #include "client.h"
 #include "load.h"
+#include "work.h"
 
 #define VERSUS_RUNS_MAX 15
-#define VERSUS_PATH_MAX 300
+#define VERSUS_PATH_MAX (BENCH_WORK_MAX + 8)
 
 enum versus_who { VERSUS_RAW, VERSUS_FILE, VERSUS_QCOW2, VERSUS_POOL };
 #define VERSUS_COUNT 4
@@ -43,6 +44,7 @@ struct versus {
 	struct versus_options options;
 	struct daemon daemon;
 	struct load_port *ports[VERSUS_COUNT]; /* NULL: not open; of raw always */
+	char work[BENCH_WORK_MAX];	       /* directory of the files */
 	char raw[VERSUS_PATH_MAX], pool[VERSUS_PATH_MAX], qcow2[VERSUS_PATH_MAX];
 	unsigned targets; /* made so far: names are not used twice */
 };

@@ -25,12 +25,15 @@ struct daemon {
 
 /*
  * Prepares `daemon`; `program` NULL: $QUOIN_QUOIND, or the one beside the running program or in
- * its build tree. Makes a fresh directory. -ENOENT (no quoind found).
+ * its build tree. Makes a fresh directory, in $QUOIN_TEST_DIR or /tmp. -ENOENT (no quoind found).
  */
 MUST_CHECK int daemon_init(struct daemon *daemon, const char *program);
 
 /* Kills what runs and removes the directory. */
 void daemon_fini(struct daemon *daemon);
+
+/* Removes a directory and what is in it, a few levels deep. */
+void daemon_tree_remove(const char *path);
 
 /* Returns when the API answers. -ECHILD (it died), -ETIMEDOUT. */
 MUST_CHECK int daemon_start(struct daemon *daemon);

@@ -45,6 +45,7 @@ static int find_program(char *path, size_t size)
 
 int daemon_init(struct daemon *daemon, const char *program)
 {
+	const char *dir = getenv("QUOIN_TEST_DIR");
 	int error = 0;
 
 	memset(daemon, 0, sizeof(*daemon));
@@ -54,14 +55,13 @@ int daemon_init(struct daemon *daemon, const char *program)
 		error = find_program(daemon->program, sizeof(daemon->program));
 	if (error)
 		return error;
-	snprintf(daemon->dir, sizeof(daemon->dir), "/tmp/quoin-test-XXXXXX");
+	snprintf(daemon->dir, sizeof(daemon->dir), "%.60s/quoin-test-XXXXXX", dir ? dir : "/tmp");
 	if (!mkdtemp(daemon->dir))
 		return -errno;
 	snprintf(daemon->api, sizeof(daemon->api), "%.80s/api.sock", daemon->dir);
 	return 0;
 }
 
-/* The directory holds plain files and one level of directories of the daemon. */
 static void remove_tree(const char *path, unsigned depth)
 {
 	DIR *dir = opendir(path);
@@ -83,12 +83,17 @@ static void remove_tree(const char *path, unsigned depth)
 	rmdir(path);
 }
 
+void daemon_tree_remove(const char *path)
+{
+	remove_tree(path, 5);
+}
+
 void daemon_fini(struct daemon *daemon)
 {
 	if (daemon->pid > 0)
 		daemon_stop(daemon, SIGKILL);
 	if (daemon->dir[0] && !getenv("QUOIN_KEEP"))
-		remove_tree(daemon->dir, 3);
+		daemon_tree_remove(daemon->dir);
 	daemon->dir[0] = '\0';
 }
 
