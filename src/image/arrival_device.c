@@ -70,75 +70,44 @@ static void device_kick(struct block_channel *channel)
 /* --- Leaving ------------------------------------------------------------------------------------
  */
 
-struct hurry {
-	struct loop_message message;
-	struct arrival_device *device;
-	bool on;
-};
-
-static void hurry_set(struct arrival_device *device, bool on)
+static void hurry_begin(void *arg)
 {
-	device->hurried = on ? 1 : 0;
+	struct arrival_device *device = arg;
+
+	device->hurried = 1;
 	arrival_retry(device->arrival);
 }
 
-static void deliver_hurry(struct loop_message *message)
+static void hurry_end(void *arg)
 {
-	struct hurry *hurry = container_of(message, struct hurry, message);
+	struct arrival_device *device = arg;
 
-	hurry_set(hurry->device, hurry->on);
-	free(hurry);
+	device->hurried = 0;
+	arrival_retry(device->arrival);
 }
 
 static void device_hurry(struct block_channel *channel, bool on)
 {
 	struct arrival_device *device = device_of(channel->device);
-	struct hurry *hurry;
 
 	block_hurry(channel_of(channel)->lower, on);
-	if (channel->loop == device->arrival->loop) {
-		hurry_set(device, on);
-		return;
-	}
-	hurry = xcalloc(1, sizeof(*hurry));
-	*hurry = (struct hurry){.device = device, .on = on};
-	hurry->message.deliver = deliver_hurry;
-	loop_message_send(device->arrival->loop, &hurry->message);
+	loop_post(device->arrival->loop, on ? hurry_begin : hurry_end, device);
 }
 
-struct goodbye {
-	struct loop_message message;
-	struct arrival_device *device;
-};
-
-static void device_free(struct arrival_device *device)
+static void device_free(void *arg)
 {
+	struct arrival_device *device = arg;
+
 	device->arrival->devices--;
 	block_device_fini(&device->block);
 	free(device);
 }
 
-static void deliver_goodbye(struct loop_message *message)
-{
-	struct goodbye *goodbye = container_of(message, struct goodbye, message);
-
-	device_free(goodbye->device);
-	free(goodbye);
-}
-
 static void device_close(struct block_device *block)
 {
 	struct arrival_device *device = device_of(block);
-	struct goodbye *goodbye;
 
-	if (loop_is_current(device->arrival->loop)) {
-		device_free(device);
-		return;
-	}
-	goodbye = xcalloc(1, sizeof(*goodbye));
-	goodbye->device = device;
-	goodbye->message.deliver = deliver_goodbye;
-	loop_message_send(device->arrival->loop, &goodbye->message);
+	loop_post(device->arrival->loop, device_free, device);
 }
 
 /* --- Life

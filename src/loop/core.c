@@ -9,6 +9,10 @@
  */
 #include "core.h"
 
+#include <stdlib.h>
+
+#include <quoin/base_text.h>
+
 static _Thread_local struct loop *current;
 
 struct loop *core_current(void)
@@ -61,6 +65,33 @@ void loop_stop(struct loop *loop)
 void loop_message_send(struct loop *to, struct loop_message *message)
 {
 	to->twin->message_send(to, message);
+}
+
+struct post {
+	struct loop_message message;
+	void (*fn)(void *arg);
+	void *arg;
+};
+
+static void deliver_post(struct loop_message *message)
+{
+	struct post *post = container_of(message, struct post, message);
+
+	post->fn(post->arg);
+	free(post);
+}
+
+void loop_post(struct loop *loop, void (*fn)(void *arg), void *arg)
+{
+	struct post *post;
+
+	if (loop_is_current(loop)) {
+		fn(arg);
+		return;
+	}
+	post = xmalloc(sizeof(*post));
+	*post = (struct post){.message.deliver = deliver_post, .fn = fn, .arg = arg};
+	loop_message_send(loop, &post->message);
 }
 
 void loop_offload(struct loop *loop, struct loop_job *job)

@@ -214,13 +214,10 @@ static void device_kick(struct block_channel *channel)
 /* --- Life --------------------------------------------------------------------------------------
  */
 
-struct goodbye {
-	struct loop_message message;
-	struct device *device;
-};
-
-static void device_free(struct device *device)
+static void device_free(void *arg)
 {
+	struct device *device = arg;
+
 	if (device->volume)
 		device->volume->open_count--;
 	else
@@ -229,27 +226,11 @@ static void device_free(struct device *device)
 	free(device);
 }
 
-static void deliver_goodbye(struct loop_message *message)
-{
-	struct goodbye *goodbye = container_of(message, struct goodbye, message);
-
-	device_free(goodbye->device);
-	free(goodbye);
-}
-
 static void device_close(struct block_device *block)
 {
 	struct device *device = device_of(block);
-	struct goodbye *goodbye;
 
-	if (loop_is_current(device->pool->loop)) {
-		device_free(device);
-		return;
-	}
-	goodbye = xcalloc(1, sizeof(*goodbye));
-	goodbye->device = device;
-	goodbye->message.deliver = deliver_goodbye;
-	loop_message_send(device->pool->loop, &goodbye->message);
+	loop_post(device->pool->loop, device_free, device);
 }
 
 static int device_channel_open(struct block_device *block, struct loop *loop,
@@ -268,43 +249,30 @@ static void device_channel_close(struct block_channel *channel)
 	free(channel);
 }
 
-struct hurry {
-	struct loop_message message;
-	struct device *device;
-	bool on;
-};
-
-static void hurry_set(struct device *device, bool on)
+static void hurry_begin(void *arg)
 {
-	device->hurried = on;
-	if (!on || !device->volume)
+	struct device *device = arg;
+
+	device->hurried = true;
+	if (!device->volume)
 		return;
 	starved_retry(device->pool);
 	writes_first(device->volume);
 }
 
-/* Comes before the message that the device is closed: that is sent later. */
-static void deliver_hurry(struct loop_message *message)
+static void hurry_end(void *arg)
 {
-	struct hurry *hurry = container_of(message, struct hurry, message);
+	struct device *device = arg;
 
-	hurry_set(hurry->device, hurry->on);
-	free(hurry);
+	device->hurried = false;
 }
 
+/* Comes before the device is closed, which is posted later. */
 static void device_hurry(struct block_channel *channel, bool on)
 {
 	struct device *device = device_of(channel->device);
-	struct hurry *hurry;
 
-	if (channel->loop == device->pool->loop) {
-		hurry_set(device, on);
-		return;
-	}
-	hurry = xcalloc(1, sizeof(*hurry));
-	*hurry = (struct hurry){.device = device, .on = on};
-	hurry->message.deliver = deliver_hurry;
-	loop_message_send(device->pool->loop, &hurry->message);
+	loop_post(device->pool->loop, on ? hurry_begin : hurry_end, device);
 }
 
 static int device_resize(struct block_device *block, uint64_t capacity_bytes, struct err *err)

@@ -184,12 +184,58 @@ static void call_runs_in_the_loop(void **state)
 	loop_free(asked.loop);
 }
 
+struct order {
+	struct loop *loop;
+	struct loop_message message;
+	char seen[4];
+	unsigned count;
+	bool at_once;
+};
+
+static void second(void *arg)
+{
+	struct order *order = arg;
+
+	order->seen[order->count++] = '2';
+	loop_stop(order->loop);
+}
+
+static void at_once(void *arg)
+{
+	struct order *order = arg;
+
+	order->seen[order->count++] = '1';
+}
+
+/* In the loop itself it has run when the call returns. */
+static void first(struct loop_message *message)
+{
+	struct order *order = container_of(message, struct order, message);
+
+	loop_post(order->loop, at_once, order);
+	order->at_once = order->count == 1;
+}
+
+static void posts_keep_order(void **state)
+{
+	struct order order = {.loop = test_loop_new(), .message.deliver = first};
+
+	assert_int_equal(loop_start_thread(order.loop), 0);
+	loop_message_send(order.loop, &order.message);
+	loop_post(order.loop, second, &order);
+	loop_join(order.loop);
+	assert_string_equal(order.seen, "12");
+	assert_true(order.at_once);
+	loop_free(order.loop);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(messages_keep_order_and_wake),
 		cmocka_unit_test(ping_pong_between_sleeping_loops),
 		cmocka_unit_test(call_runs_in_the_loop),
+		cmocka_unit_test(posts_keep_order),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

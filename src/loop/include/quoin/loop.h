@@ -100,6 +100,12 @@ struct loop_message {
 void loop_message_send(struct loop *to, struct loop_message *message);
 
 /*
+ * [any] Runs fn(arg) in the loop: before it returns when the caller is in that loop, else by a
+ * message that it allocates, so in order with this thread's others. Not for the way of a request.
+ */
+void loop_post(struct loop *loop, void (*fn)(void *arg), void *arg);
+
+/*
  * [any but the loop's own thread, real loops only] Runs fn(arg) in the loop, waits for its return.
  * The loop must be running, or about to.
  */
