@@ -3,6 +3,7 @@
  * What a drive holds: images made by the tools that make them in earnest, where these are there,
  * and by hand where the tools need a device; blank, tiny and random files; hostile labels.
  */
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
@@ -251,13 +252,46 @@ static void finds_md(void **state)
 		     "(UUID 11111111-1111-1111-1111-111111111111)");
 }
 
-/* ZFS: uberblocks in the second half of the label. libblkid wants a drive of 64 MiB at least. */
+static unsigned char *be32_add(unsigned char *at, uint32_t value)
+{
+	const uint32_t big = htobe32(value);
+
+	memcpy(at, &big, sizeof(big));
+	return at + sizeof(big);
+}
+
+/* A pair of an nvlist as XDR has it: its size here and in memory, its name, and one number. */
+static unsigned char *nvpair_add(unsigned char *at, const char *name, uint32_t value)
+{
+	const uint32_t length = (uint32_t)strlen(name);
+	const uint32_t padded = (length + 3) / 4 * 4;
+
+	at = be32_add(at, 28 + padded);
+	at = be32_add(at, 32);
+	at = be32_add(at, length);
+	memcpy(at, name, length);
+	at = be32_add(at + padded, 8); /* DATA_TYPE_UINT64 */
+	at = be32_add(at, 1);
+	at = be32_add(at, 0);
+	return be32_add(at, value);
+}
+
+/*
+ * ZFS: a label has an nvlist at 16 KiB, by which libblkid of util-linux 2.41 knows it, and
+ * uberblocks in its second half, by which older ones do. Both want a drive of 64 MiB at least.
+ */
 static void finds_zfs(void **state)
 {
 	const struct fixture *f = *state;
 	unsigned char uberblock[1024] = {0};
+	unsigned char nvlist[256] = {1, 1}; /* XDR, from a little-endian host */
+	unsigned char *at = nvlist + 12;
 
 	assert_int_equal(ftruncate(f->fd, 64 * MiB), 0);
+	at = nvpair_add(at, "state", 0);
+	at = nvpair_add(at, "txg", 5);
+	nvpair_add(at, "guid", 7);
+	put(f, 16 * KiB, nvlist, sizeof(nvlist));
 	le64_put(uberblock, 0x00bab10c);
 	le64_put(uberblock + 8, 5000); /* version */
 	for (unsigned i = 0; i < 16; i++)
