@@ -147,8 +147,8 @@ static bool all_own(const struct volume *volume, const struct page_ref *missing)
 	const struct pool *pool = volume->pool;
 	const uint64_t span = (uint64_t)LEAF_ENTRIES << missing->ptr.level * NODE_FANOUT_SHIFT;
 
-	return missing->kind == NODE_MAP && missing->ptr.live == span &&
-	       shared_upto(volume) == 0 && shares_extra(pool) == 0 &&
+	return missing->kind == NODE_MAP && missing->ptr.live == span && shared_upto(volume) == 0 &&
+	       shares_extra(pool) == 0 &&
 	       pool->deltas[0].range_count + pool->deltas[1].range_count == 0;
 }
 
@@ -224,6 +224,25 @@ static bool space_settled(const struct pool *pool)
 	return pool->pending_total == 0 && pool->writes_in_flight == 0 &&
 	       pool->deltas[0].range_count + pool->deltas[1].range_count == 0 &&
 	       !(pool->checkpointer && pool->checkpointer->destroying);
+}
+
+/*
+ * No slot was to be had for a write that may go on. Metadata may have taken the chunks that data
+ * counted on, and when all slots are of blocks that somebody has, no checkpoint brings one: each
+ * that is made would be in vain, and who waits would wait for ever.
+ */
+bool slots_gone(struct pool *pool)
+{
+	struct space_sums sums;
+
+	space_sums(pool->space, &sums);
+	if (!space_settled(pool) || sums.data_used != sums.data_refs) {
+		pool->slotless_commit = 0;
+		return false;
+	}
+	if (pool->slotless_commit == 0)
+		pool->slotless_commit = pool->super.ckpt + SPACE_KEEP + 2;
+	return pool->super.ckpt >= pool->slotless_commit;
 }
 
 static enum admission refuse(struct volume *volume, unsigned blocks, int error, int *ret_error)

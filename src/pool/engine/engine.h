@@ -150,12 +150,12 @@ struct pool {
 	struct rio *rios;
 	struct run *runs;
 	struct list wios_free, rios_free, runs_free;
-	struct list incoming;			 /* requests to start, in order */
-	struct list copies;			 /* requests; copies.c */
+	struct list incoming, copies;		 /* requests to start, in order; of copies.c */
 	struct list wios_logging;		 /* written, waiting for room in the log */
 	struct list rios_waiting, reads_waiting; /* for runs, buffers; requests, for rios */
 	struct loop_task work;
 	unsigned trims_waiting;	  /* ranges that wait for their turn, of all volumes */
+	uint64_t slotless_commit; /* from then on nobody waits for slots; 0: there are some */
 	bool working, any_paused; /* within writes_process(); a volume may be: status.c clears it */
 	unsigned writes_in_flight, reads_in_flight; /* blocks admitted and not recorded; rios */
 	uint16_t in_flight_blocks[IN_FLIGHT_BUCKETS];

@@ -63,14 +63,16 @@ MUST_CHECK int block_renews(struct volume *volume, uint64_t block, struct page_r
 /* The same without the question of space: for what was admitted before. */
 bool write_room(struct volume *volume, unsigned blocks);
 
+/* To be asked when no slot is to be had: there will be none until somebody gives space back. */
+bool slots_gone(struct pool *pool);
+
 /* So many blocks more can be written now: of their records, or slots, whatever is less. */
 uint64_t write_room_left(const struct pool *pool);
 
 /* After a checkpoint: the starved of all volumes are tried again. */
 void starved_retry(struct pool *pool);
 
-/* --- write.c -----------------------------------------------------------------------------------
- */
+/* --- write.c ---------------------------------------------------------------------------------- */
 
 /* Admits and starts what is in pool->incoming, in order, as far as resources go. */
 void writes_process(struct pool *pool);
@@ -98,8 +100,7 @@ static inline uint16_t *in_flight_bucket(struct pool *pool, uint32_t volume, uin
 	return &pool->in_flight_blocks[mixed % IN_FLIGHT_BUCKETS];
 }
 
-/* --- patch.c ------------------------------------------------------------------------------------
- */
+/* --- patch.c ---------------------------------------------------------------------------------- */
 
 MUST_CHECK int patches_init(struct pool *pool);
 void patches_fini(struct pool *pool);
@@ -128,8 +129,7 @@ void patch_written(struct pool *pool, const struct wio_block *block, int result)
 /* Appends all patches to the log again (freeze). */
 void patches_relog(struct pool *pool);
 
-/* --- trim.c --------------------------------------------------------------------------------------
- */
+/* --- trim.c ----------------------------------------------------------------------------------- */
 
 /*
  * The discard or write-zeroes at the head of pool->incoming. Partial blocks at the ends become
@@ -143,8 +143,7 @@ bool trim_pending(const struct volume *volume);
 /* A phase of the volume's writes ended: ranges that waited for it are inserted. */
 void trims_progress(struct volume *volume);
 
-/* --- read.c, repair.c ----------------------------------------------------------------------------
- */
+/* --- read.c, repair.c ------------------------------------------------------------------------- */
 
 struct run {
 	struct raid_io io;

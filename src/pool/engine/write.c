@@ -228,9 +228,11 @@ static struct wio_block *gather_block(struct gather *g)
 		/* What refused a write once is better than nothing. */
 		space_segments_reopen(g->pool->space);
 		discards_give_up(g->pool);
-		checkpoint_request(g->pool);
+		if (!slots_gone(g->pool))
+			checkpoint_request(g->pool);
 		return NULL;
 	}
+	g->pool->slotless_commit = 0;
 	if (wio && (wio->count == WIO_BLOCKS || vaddr != wio->io.vaddr + wio->count)) {
 		gather_send(g);
 		wio = NULL;
@@ -352,9 +354,26 @@ static unsigned blocks_left(const struct block_request *request)
 	return (unsigned)((request->length_bytes - at) / PAGE_BYTES + 2);
 }
 
+/* It waits for space, out of the others' way. Who is about to leave does not. */
+static void starve(struct block_request *request)
+{
+	struct volume *volume = request_words(request)->device->volume;
+
+	list_remove(&request->node);
+	if (request_words(request)->device->hurried) {
+		volume->paused = false;
+		request_part_end(request, -ENOSPC);
+		return;
+	}
+	request_words(request)->why = POOL_WHY_SPACE;
+	list_append(&volume->starved, &request->node);
+	volume->requests--;
+}
+
 /*
  * One that was admitted is not asked about space again: what it wrote already cannot be taken back.
- * Only where trims took what metadata had left in the meantime it ends early.
+ * Only where trims took what metadata had left in the meantime, or metadata the last slots, it ends
+ * early, or waits as its volume's policy has it.
  */
 static bool go_on(struct gather *g, struct block_request *request)
 {
@@ -363,8 +382,15 @@ static bool go_on(struct gather *g, struct block_request *request)
 	int error = 0;
 
 	if (g->pool->error == 0 && (!write_room(volume, left) || !write_split(g, request))) {
-		if (meta_fits_settled(g->pool, left, META_KEEP_RENEWALS))
+		const bool gone = g->pool->slotless_commit != 0 && slots_gone(g->pool);
+
+		if (!gone && meta_fits_settled(g->pool, left, META_KEEP_RENEWALS))
 			return false;
+		if (gone && volume->rec.policy == FULL_PAUSE) {
+			volume->paused = g->pool->any_paused = true;
+			starve(request);
+			return true;
+		}
 		error = -ENOSPC;
 	}
 	list_remove(&request->node);
@@ -396,15 +422,7 @@ static bool process(struct gather *g, struct block_request *request)
 	case ADMIT_LATER:
 		return false;
 	case ADMIT_SPACE:
-		list_remove(&request->node);
-		if (request_words(request)->device->hurried) {
-			volume->paused = false;
-			request_part_end(request, -ENOSPC);
-			return true;
-		}
-		request_words(request)->why = POOL_WHY_SPACE;
-		list_append(&volume->starved, &request->node);
-		volume->requests--;
+		starve(request);
 		return true;
 	case ADMIT_NEVER:
 		list_remove(&request->node);
