@@ -125,7 +125,7 @@ bool copies_delay(struct pool *pool, struct block_request *request)
 enum readiness {
 	READY,
 	IN_PARTS, /* partial blocks are about to be whole */
-	IN_VAIN,  /* they are stuck */
+	IN_VAIN,  /* they will not be */
 	TRIMMED,  /* checkpoints will have done with it */
 };
 
@@ -140,7 +140,7 @@ static enum readiness readiness(struct pool *pool, struct block_request *copy)
 		if (patch->volume != volume ||
 		    !touches(copy, patch->block * PAGE_BYTES, PAGE_BYTES))
 			continue;
-		if (patch->stuck && !patch->merging)
+		if (patch_in_vain(pool, patch))
 			return IN_VAIN;
 		found = IN_PARTS;
 	}

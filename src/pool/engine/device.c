@@ -450,14 +450,15 @@ void volume_gate_open(struct volume *volume)
 	pool_work(volume->pool);
 }
 
+/* Or will never be. */
 static bool patches_whole(const struct volume *volume)
 {
-	const struct pool *pool = volume->pool;
+	struct pool *pool = volume->pool;
 
 	for (unsigned i = 0; volume->patch_count > 0 && i < PATCHES_MAX; i++) {
 		const struct patch *patch = &pool->patches[i];
 
-		if (patch->volume == volume && (!patch->stuck || patch->merging))
+		if (patch->volume == volume && !patch_in_vain(pool, patch))
 			return false;
 	}
 	return true;

@@ -108,14 +108,16 @@ void patches_fini(struct pool *pool);
 /* Starts merging what can be. */
 void patches_progress(struct pool *pool);
 
+/* It will not be whole: its rest cannot be read, or there is no slot for the whole. */
+bool patch_in_vain(struct pool *pool, const struct patch *patch);
+
 /* The block's patch, or a new one without sectors; NULL: none is free. */
 struct patch *patch_take(struct volume *volume, uint64_t block);
 
 /* NULL: none. */
 struct patch *patch_find(struct pool *pool, const struct volume *volume, uint64_t block);
 
-/* True: the sectors were taken in. False: later (no patch free, closed, block in flight, no log).
- */
+/* True: the sectors were taken in. False: later (no patch, closed, block in flight, no log). */
 bool patch_put(struct volume *volume, uint64_t block, unsigned sector, unsigned count,
 	       const uint8_t *data);
 

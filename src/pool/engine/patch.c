@@ -153,6 +153,12 @@ static void merge_start(struct pool *pool, struct patch *patch)
 	buffer_give(pool, page);
 }
 
+bool patch_in_vain(struct pool *pool, const struct patch *patch)
+{
+	return !patch->merging &&
+	       (patch->stuck || (pool->slotless_commit != 0 && slots_gone(pool)));
+}
+
 void patches_progress(struct pool *pool)
 {
 	if (pool->read_only)

@@ -98,6 +98,11 @@ int volume_whole_check(const struct volume *volume, struct err *err)
 	r = pool_writable(volume->pool, err);
 	if (r < 0)
 		return r;
+	if (volume->pool->slotless_commit != 0)
+		return err_set(err, -ENOSPC,
+			       "volume '%s' has blocks that were written in part, and its pool no "
+			       "room to make them whole; destroy snapshots or volumes, or discard",
+			       volume->rec.name);
 	return err_set(err, -EIO,
 		       "volume '%s' has damaged blocks that were written in part; write them in "
 		       "full first",

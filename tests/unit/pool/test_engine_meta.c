@@ -11,6 +11,7 @@
 
 #include <quoin/base_assert.h>
 
+#include "engine/engine.h"
 #include "trial.h"
 
 #define SCATTERERS 16
@@ -285,12 +286,84 @@ static void chunks_go_to_and_fro(void **state)
 	}
 }
 
+/* --- No slot is left, and none comes ------------------------------------------------------------
+ */
+
+#define SLOTS_MAX 65536
+
+struct taken {
+	struct trial *t;
+	uint64_t *slots;
+	unsigned count;
+};
+
+/* As if others had blocks in all slots that data can have. */
+static void slots_take(struct taken *taken)
+{
+	struct pool *pool = taken->t->rig.pool;
+	unsigned before;
+
+	do {
+		before = taken->count;
+		while (space_alloc(pool->space, SEGMENT_DATA, 1, &taken->slots[taken->count]) > 0) {
+			space_ref(pool->space, taken->slots[taken->count++]);
+			assert_true(taken->count < SLOTS_MAX);
+		}
+		rest(taken->t);
+	} while (taken->count > before);
+}
+
+static void slots_give(struct taken *taken)
+{
+	while (taken->count > 0)
+		space_unref(taken->t->rig.pool->space, taken->slots[--taken->count]);
+	rest(taken->t);
+}
+
+static void ask_for_slots(void *arg)
+{
+	struct taken *taken = arg;
+	struct trial *t = taken->t;
+	const char *name = "vol@cut";
+	struct err err = {.code = 0};
+	uint64_t checkpoint;
+
+	assert_int_equal(trial_write(t, 0, TRIAL_RUN), 0);
+	rest(t);
+	slots_take(taken);
+	/* A part of a block waits for its rest, and nobody for that. */
+	assert_int_equal(rig_io(&t->volume, BLOCK_WRITE, 0, t->data, 512), 0);
+	assert_int_equal(rig_io(&t->volume, BLOCK_WRITE, RIG_BLOCK, t->data, RIG_BLOCK), -ENOSPC);
+	assert_int_equal(pool_snapshot_create(t->rig.pool, &name, 1, &err), -ENOSPC);
+	assert_non_null(strstr(err.text, "written in part"));
+	checkpoint = t->rig.pool->super.ckpt;
+	assert_int_equal(rig_io(&t->volume, BLOCK_WRITE, RIG_BLOCK, t->data, RIG_BLOCK), -ENOSPC);
+	assert_int_equal(t->rig.pool->super.ckpt, checkpoint);
+	slots_give(taken);
+	assert_int_equal(trial_write(t, 0, 2), 0);
+	assert_int_equal(pool_snapshot_create(t->rig.pool, &name, 1, NULL), 0);
+}
+
+static void who_waits_for_slots_in_vain_is_told(void **state)
+{
+	struct taken taken = {.t = trial_new(1, 1, 64 * MiB, 4096),
+			      .slots = calloc(SLOTS_MAX, sizeof(*taken.slots))};
+
+	assert_non_null(taken.slots);
+	taken.t->rig.delta_records = 1024;
+	rig_run(&taken.t->rig, trial_begin, taken.t);
+	rig_run(&taken.t->rig, ask_for_slots, &taken);
+	trial_end(taken.t);
+	free(taken.slots);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(snapshots_leave_room_for_their_end),
 		cmocka_unit_test(scattered_writes_find_their_maps),
 		cmocka_unit_test(chunks_go_to_and_fro),
+		cmocka_unit_test(who_waits_for_slots_in_vain_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
