@@ -344,7 +344,44 @@ static void ask_for_slots(void *arg)
 	assert_int_equal(pool_snapshot_create(t->rig.pool, &name, 1, NULL), 0);
 }
 
-static void who_waits_for_slots_in_vain_is_told(void **state)
+/* A write that ends some time. */
+struct patient {
+	struct trial *t;
+	int result;
+	bool ended;
+};
+
+static void patient_main(void *arg)
+{
+	struct patient *patient = arg;
+
+	patient->result = trial_write(patient->t, 2, 2);
+	patient->ended = true;
+}
+
+static void wait_for_slots(void *arg)
+{
+	struct taken *taken = arg;
+	struct trial *t = taken->t;
+	struct patient patient = {.t = t};
+	struct pool_status status;
+
+	assert_int_equal(pool_volume_set(t->rig.pool, "vol", POOL_VOLUME_PAUSE_WHEN_FULL, 1, NULL),
+			 0);
+	assert_int_equal(trial_write(t, 0, TRIAL_RUN), 0);
+	rest(t);
+	slots_take(taken);
+	assert_int_equal(fiber_start(t->rig.loop, false, patient_main, &patient, NULL), 0);
+	rest(t);
+	pool_status(t->rig.pool, &status);
+	assert_true(status.full);
+	assert_false(patient.ended);
+	slots_give(taken);
+	assert_true(patient.ended);
+	assert_int_equal(patient.result, 0);
+}
+
+static void slots_run(void (*run)(void *arg))
 {
 	struct taken taken = {.t = trial_new(1, 1, 64 * MiB, 4096),
 			      .slots = calloc(SLOTS_MAX, sizeof(*taken.slots))};
@@ -352,9 +389,19 @@ static void who_waits_for_slots_in_vain_is_told(void **state)
 	assert_non_null(taken.slots);
 	taken.t->rig.delta_records = 1024;
 	rig_run(&taken.t->rig, trial_begin, taken.t);
-	rig_run(&taken.t->rig, ask_for_slots, &taken);
+	rig_run(&taken.t->rig, run, &taken);
 	trial_end(taken.t);
 	free(taken.slots);
+}
+
+static void who_waits_for_slots_in_vain_is_told(void **state)
+{
+	slots_run(ask_for_slots);
+}
+
+static void a_volume_pauses_until_there_are_slots(void **state)
+{
+	slots_run(wait_for_slots);
 }
 
 int main(void)
@@ -364,6 +411,7 @@ int main(void)
 		cmocka_unit_test(scattered_writes_find_their_maps),
 		cmocka_unit_test(chunks_go_to_and_fro),
 		cmocka_unit_test(who_waits_for_slots_in_vain_is_told),
+		cmocka_unit_test(a_volume_pauses_until_there_are_slots),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
