@@ -96,7 +96,7 @@ bool sim_barriers_run(const struct sim_options *options, struct sim_report *tota
 {
 	bool good = true;
 
-	for (size_t i = 0; i < ARRAY_SIZE(barriers); i++) {
+	for (size_t i = 0; i < ARRAY_SIZE(barriers) && !total->ended; i++) {
 		struct sim_options part = *options;
 		struct sim_report report = {.kind = SIM_CRASH};
 		bool missed;
@@ -109,8 +109,10 @@ bool sim_barriers_run(const struct sim_options *options, struct sim_report *tota
 		part.states = STATES;
 		part.quiet = true;
 		missed = !sim_jobs_run(&part, &report);
-		good &= missed;
 		sim_report_add(total, &report);
+		if (report.ended)
+			break;
+		good &= missed;
 		if (!options->json)
 			printf("without %-12s %s after %llu crash states: %.300s\n",
 			       barriers[i].name, missed ? "wrong" : "NOTHING IS WRONG",

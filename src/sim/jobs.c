@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -97,13 +98,24 @@ static void failure_tell(const struct sim_options *options, const struct sim_rep
 	replay_print(options, report);
 }
 
+static bool end_wanted(const struct sim_options *options)
+{
+	struct signalfd_siginfo info;
+
+	return options->signals >= 0 && read(options->signals, &info, sizeof(info)) > 0;
+}
+
 static void job_start(struct jobs *jobs, unsigned job)
 {
+	sigset_t none;
+
 	fflush(NULL);
 	jobs->pids[job] = fork();
 	ASSERT(jobs->pids[job] >= 0);
 	if (jobs->pids[job] == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		sigemptyset(&none);
+		sigprocmask(SIG_SETMASK, &none, NULL);
 		work(jobs->options, &jobs->reports[job], job);
 		_exit(EXIT_SUCCESS);
 	}
@@ -165,7 +177,8 @@ bool sim_jobs_run(const struct sim_options *options, struct sim_report *total)
 		work(options, &jobs->reports[0], 0);
 	for (unsigned i = 0; !options->no_fork && i < options->jobs; i++)
 		job_start(jobs, i);
-	while (jobs->running > 0 && !jobs->failed) {
+	while (jobs->running > 0 && !jobs->failed && !total->ended) {
+		total->ended = end_wanted(options);
 		usleep(POLL_US);
 		for (unsigned i = 0; i < options->jobs; i++)
 			job_watch(jobs, i);

@@ -2,9 +2,11 @@
 /* quoin-sim: the pool engine on simulated drives, from seeds. */
 #include <getopt.h>
 #include <malloc.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -41,7 +43,11 @@ static const char usage_text[] =
 	"  --verbose          tells every event of the model\n"
 	"  --help             this text\n"
 	"\n"
-	"The exit code is 0 when no seed failed, 1 when one did, 2 when it was called wrongly.\n";
+	"On SIGINT, SIGTERM and SIGHUP it ends early and tells what it did. The exit code is 0\n"
+	"when no seed failed, 1 when one did, 2 when it was called wrongly, 130 when it was\n"
+	"ended early and none had failed.\n";
+
+#define EXIT_ENDED 130
 
 enum option_id {
 	OPTION_SEED = 256,
@@ -160,7 +166,22 @@ static double now_s(void)
 	return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
 }
 
-static bool kind_run(const struct sim_options *options)
+/* Also those that a shell had a program of the background ignore. */
+static int signals_take(void)
+{
+	static const int numbers[] = {SIGINT, SIGTERM, SIGHUP};
+	sigset_t set;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
+		signal(numbers[i], SIG_DFL);
+		sigaddset(&set, numbers[i]);
+	}
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static bool kind_run(const struct sim_options *options, bool *ended)
 {
 	struct sim_report total = {.kind = options->kind};
 	const double begin = now_s();
@@ -168,7 +189,15 @@ static bool kind_run(const struct sim_options *options)
 							: sim_jobs_run(options, &total);
 
 	sim_report_print(options, &total, now_s() - begin);
+	*ended = total.ended;
 	return good;
+}
+
+static int exit_code(bool good, bool ended)
+{
+	if (!good)
+		return 1;
+	return ended ? EXIT_ENDED : 0;
 }
 
 /* Of a hundred seconds. Barriers take what they need. */
@@ -183,8 +212,10 @@ int main(int argc, char **argv)
 				      .mix = SIM_MIX,
 				      .length = 2,
 				      .hang_seconds = 120,
+				      .signals = -1,
 				      .seeds = UINT64_MAX};
 	const double begin = now_s();
+	bool ended = false;
 	bool good = true;
 	int id;
 
@@ -201,16 +232,20 @@ int main(int argc, char **argv)
 		options.seeds = 100;
 	if (options.no_fork)
 		options.jobs = 1;
-	if (!options.all)
-		return kind_run(&options) ? 0 : 1;
-	for (unsigned i = 0; i < SIM_KINDS; i++) {
+	else
+		options.signals = signals_take();
+	if (!options.all) {
+		good = kind_run(&options, &ended);
+		return exit_code(good, ended);
+	}
+	for (unsigned i = 0; i < SIM_KINDS && !ended; i++) {
 		struct sim_options part = options;
 
 		part.kind = (enum sim_kind)i;
 		part.seconds = options.seconds * shares[i] / 100;
-		good &= kind_run(&part);
+		good &= kind_run(&part, &ended);
 	}
 	if (!options.json)
 		printf("%s, %.1f s\n", good ? "no seed failed" : "FAILED", now_s() - begin);
-	return good ? 0 : 1;
+	return exit_code(good, ended);
 }

@@ -31,6 +31,7 @@ void sim_fail(const struct sim_context *context, const char *format, ...)
 
 void sim_report_add(struct sim_report *total, const struct sim_report *part)
 {
+	total->ended = total->ended || part->ended;
 	total->seeds += part->seeds;
 	total->ops += part->ops;
 	total->checks += part->checks;

@@ -38,6 +38,7 @@ struct sim_report {
 	_Atomic uint64_t progress; /* moves while it lives */
 	uint64_t seeds, ops, checks, cuts, states, imports, faults;
 	uint64_t copies, trims; /* of guests, by reference; of the pool, begun or given up */
+	bool ended;		/* early, as somebody asked for it */
 	char failure[SIM_FAILURE_TEXT];
 };
 
@@ -47,6 +48,7 @@ struct sim_options {
 	bool json;
 	bool no_fork;
 	bool verbose;  /* tells every event */
+	int signals;   /* a signalfd: who sends one wants the end; -1: none */
 	uint64_t seed; /* the first */
 	uint64_t seeds;
 	double seconds;
