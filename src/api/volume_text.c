@@ -112,12 +112,6 @@ static void io_print(struct text *t, const struct control_io_sums *sums)
 	text_word(t, "]");
 }
 
-static bool io_is_nothing(const struct control_io_sums *sums)
-{
-	return (sums->requests[0] | sums->requests[1] | sums->requests[2] | sums->errors |
-		sums->in_flight) == 0;
-}
-
 /* Of many volumes there is nothing to tell: no request since the import. */
 void volume_top_print(struct text *t, const struct control_pool_health *pool,
 		      const struct control_volume_health *volume)
@@ -131,7 +125,7 @@ void volume_top_print(struct text *t, const struct control_pool_health *pool,
 	number(t, ",\"used_bytes\":", volume->used_bytes);
 	truth(t, ",\"paused\":", volume->paused);
 	text_word(t, ",\"io\":");
-	if (io_is_nothing(volume->io)) {
+	if (!control_health_volume_used(volume)) {
 		text_word(t, "null}");
 		return;
 	}

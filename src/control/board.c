@@ -24,14 +24,14 @@ void control_board_init(struct control_board *board)
 /* Of all volumes that never had a request. */
 static const struct control_io_sums nothing;
 
-static bool has_own(const struct control_volume_health *volume)
+bool control_health_volume_used(const struct control_volume_health *volume)
 {
 	return volume->io != &nothing;
 }
 
 static void own_free(struct board_entry *entry, const struct control_volume_health *volume)
 {
-	if (!has_own(volume))
+	if (!control_health_volume_used(volume))
 		return;
 	free((void *)(uintptr_t)volume->io);
 	entry->busy_count--;
@@ -214,7 +214,8 @@ static bool is_nothing(const struct control_io_sums *io)
 static bool own_take(struct board_entry *entry, const struct control_volume_health *old,
 		     struct control_volume_health *now, const struct control_io_sums *io)
 {
-	struct control_io_sums *own = old && has_own(old) ? (void *)(uintptr_t)old->io : NULL;
+	struct control_io_sums *own =
+		old && control_health_volume_used(old) ? (void *)(uintptr_t)old->io : NULL;
 	const bool changed = memcmp(own ? own : &nothing, io, sizeof(*io)) != 0;
 
 	if (own && is_nothing(io)) {
@@ -408,7 +409,7 @@ static void volumes_copy(const struct board_entry *entry, struct control_volume_
 	if (entry->volume_count > 0)
 		memcpy(to, entry->volumes, entry->volume_count * sizeof(*to));
 	for (unsigned i = 0; i < entry->volume_count; i++) {
-		if (!has_own(&to[i]))
+		if (!control_health_volume_used(&to[i]))
 			continue;
 		*io = *to[i].io;
 		to[i].io = io++;

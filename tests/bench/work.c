@@ -68,9 +68,15 @@ int bench_work_begin(const char *dir, char ret_path[BENCH_WORK_MAX])
 		setpgid(child, child);
 		stay_behind(child, &held, ret_path, daemons);
 	}
+	if (child < 0) {
+		const int error = -errno;
+
+		sigprocmask(SIG_SETMASK, &before, NULL);
+		rmdir(ret_path);
+		rmdir(daemons);
+		return error;
+	}
 	sigprocmask(SIG_SETMASK, &before, NULL);
-	if (child < 0)
-		return -errno;
 	setpgid(0, 0);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	setenv("QUOIN_TEST_DIR", daemons, 1);

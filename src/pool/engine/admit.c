@@ -235,13 +235,13 @@ bool slots_gone(struct pool *pool)
 {
 	struct space_sums sums;
 
+	if (pool->slotless_commit == 0)
+		return false;
 	space_sums(pool->space, &sums);
 	if (!space_settled(pool) || sums.data_used != sums.data_refs) {
 		pool->slotless_commit = 0;
 		return false;
 	}
-	if (pool->slotless_commit == 0)
-		pool->slotless_commit = pool->super.ckpt + SPACE_KEEP + 2;
 	return pool->super.ckpt >= pool->slotless_commit;
 }
 

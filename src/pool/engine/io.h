@@ -63,7 +63,7 @@ MUST_CHECK int block_renews(struct volume *volume, uint64_t block, struct page_r
 /* The same without the question of space: for what was admitted before. */
 bool write_room(struct volume *volume, unsigned blocks);
 
-/* To be asked when no slot is to be had: there will be none until somebody gives space back. */
+/* No slot was to be had, and there will be none until somebody gives space back. */
 bool slots_gone(struct pool *pool);
 
 /* So many blocks more can be written now: of their records, or slots, whatever is less. */

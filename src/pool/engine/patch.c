@@ -155,8 +155,7 @@ static void merge_start(struct pool *pool, struct patch *patch)
 
 bool patch_in_vain(struct pool *pool, const struct patch *patch)
 {
-	return !patch->merging &&
-	       (patch->stuck || (pool->slotless_commit != 0 && slots_gone(pool)));
+	return !patch->merging && (patch->stuck || slots_gone(pool));
 }
 
 void patches_progress(struct pool *pool)

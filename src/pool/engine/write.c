@@ -228,6 +228,8 @@ static struct wio_block *gather_block(struct gather *g)
 		/* What refused a write once is better than nothing. */
 		space_segments_reopen(g->pool->space);
 		discards_give_up(g->pool);
+		if (g->pool->slotless_commit == 0)
+			g->pool->slotless_commit = g->pool->super.ckpt + SPACE_KEEP + 2;
 		if (!slots_gone(g->pool))
 			checkpoint_request(g->pool);
 		return NULL;
@@ -382,7 +384,7 @@ static bool go_on(struct gather *g, struct block_request *request)
 	int error = 0;
 
 	if (g->pool->error == 0 && (!write_room(volume, left) || !write_split(g, request))) {
-		const bool gone = g->pool->slotless_commit != 0 && slots_gone(g->pool);
+		const bool gone = slots_gone(g->pool);
 
 		if (!gone && meta_fits_settled(g->pool, left, META_KEEP_RENEWALS))
 			return false;

@@ -504,6 +504,7 @@ static bool session(struct campaign *c)
 			FAIL(c, "not opened: %s", c->rig.err.text);
 		if (c->rig.err.text[0] == '\0')
 			FAIL(c, "not opened, and not said why");
+		c->told = true;
 		return false;
 	}
 	for (size_t i = 0; i < OBJECTS; i++)
@@ -539,17 +540,12 @@ static void flip_run(void *arg)
 	tally->flips++;
 	if (!session(c)) {
 		tally->refused++;
-		tally->told++;
-		c->told = true;
 		return;
 	}
-	if (!session(c)) {
+	if (!session(c))
 		tally->refused++;
-		c->told = true;
-	}
 	tally->eio += c->eio > 0;
 	c->told = c->told || c->eio > 0;
-	tally->told += c->told;
 }
 
 static void flip(struct campaign *c, const struct target *target, uint64_t byte, uint32_t copy)
@@ -565,6 +561,7 @@ static void flip(struct campaign *c, const struct target *target, uint64_t byte,
 				     target->at[i].offset + byte, 1, byte + 1);
 	}
 	rig_run(&c->rig, flip_run, c);
+	tally_of(c)->told += c->told;
 }
 
 /* --- The campaign ------------------------------------------------------------------------------

@@ -92,6 +92,9 @@ bool control_health_pool(struct control *control, unsigned index,
 unsigned control_health_volumes(struct control *control, const char *pool,
 				struct control_volume_health **ret_volumes);
 
+/* It had a request since the import: `io` is not all zeroes. */
+bool control_health_volume_used(const struct control_volume_health *volume);
+
 /* Of events: 0 hands them to a program, 1 to an address. False: there is none. */
 #define CONTROL_HOOKS 2
 bool control_health_hook(struct control *control, unsigned index,
